@@ -1,0 +1,271 @@
+// Package vault is a client of the Agent Secret Store API: a scoped token, the
+// listing of a namespace, and the secrets themselves, with retries under one
+// budget. It knows nothing of processes and never logs.
+package vault
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// attemptTimeout bounds one request, so that two fit into the thirty seconds
+// after which an orchestrator loses patience.
+const attemptTimeout = 10 * time.Second
+
+// Client holds what it takes to talk to a vault. URL and Key are required.
+type Client struct {
+	URL       *url.URL // of the API, without /v1
+	Key       Secret   // the agent key
+	Roots     Roots
+	UserAgent string
+
+	// TokenTTL is the lifetime asked for a token, rounded up to whole
+	// minutes. Zero asks for one.
+	TokenTTL time.Duration
+	// Timeout bounds everything but the wait for an approval, retries
+	// included. Zero is no bound.
+	Timeout time.Duration
+	// HTTP1 keeps the client from using HTTP/2.
+	HTTP1 bool
+	// OnRetry, if set, is told of every failed attempt before the wait that
+	// follows it. It is called from several goroutines.
+	OnRetry func(err *Error, wait time.Duration)
+
+	now      func() time.Time     // tests only
+	newTimer func() backoff.Timer // tests only
+}
+
+// Session is a scoped token and the connections it is used over. It is safe
+// for concurrent use. Close it.
+type Session struct {
+	*Client
+	pool     *pool
+	deadline time.Time // of the budget; zero: none
+	scopes   []string
+
+	mu      sync.Mutex // held while a token is asked for
+	token   Secret
+	renewed bool
+}
+
+// Result is what reading one secret came to.
+type Result struct {
+	Value   Secret
+	Version int64  // 0 if the reply did not tell
+	Tier    string // standard, sensitive, critical; empty if the reply did not tell
+	Err     *Error // if set, nothing else is
+}
+
+// ReadScope is the scope that allows reading what path names; a namespace's
+// secrets are namespace/*.
+func ReadScope(path string) string { return "secrets:read:" + path }
+
+// Open asks for a token with exactly these scopes. The error is an *Error, or
+// the context's.
+func (c *Client) Open(ctx context.Context, scopes []string) (*Session, error) {
+	s := &Session{Client: c, scopes: scopes}
+	load := c.Roots.Load
+	if c.URL.Scheme == "https" {
+		// Reading the roots takes as long as connecting: do both at once.
+		load = sync.OnceValues(c.Roots.Load)
+		go func() { _, _ = load() }()
+	}
+	s.pool = newPool(c.URL, load, c.HTTP1)
+	if c.Timeout > 0 {
+		s.deadline = c.clock().Add(c.Timeout)
+	}
+	if err := s.issue(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close closes the session's connections. The token is left to expire.
+func (s *Session) Close() { s.pool.close() }
+
+// Read reads each secret once, all of them concurrently, and returns a result
+// for each. The error is the context's: then nothing is known of any.
+func (s *Session) Read(ctx context.Context, refs []Ref) (map[Ref]Result, error) {
+	results := make([]Result, len(refs))
+	batch := s.pool.burst(len(refs))
+	defer batch.release()
+	var wg sync.WaitGroup
+	for i, ref := range refs {
+		wg.Go(func() { results[i] = s.read(ctx, ref, batch) })
+	}
+	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	byRef := make(map[Ref]Result, len(refs))
+	for i, ref := range refs {
+		byRef[ref] = results[i]
+	}
+	return byRef, nil
+}
+
+func (s *Session) read(ctx context.Context, ref Ref, batch *burst) Result {
+	var result Result
+	ask := request{op: OpRead, path: string(ref), method: http.MethodGet, url: "/v1/secrets/" + ref.Escaped(), batch: batch}
+	result.Err = s.authorized(ctx, ask, func(r *reply) *Error {
+		var err *Error
+		result, err = parseSecret(ref, r.object)
+		return err
+	})
+	return result
+}
+
+// parseSecret takes a secret out of a reply that must be about ref.
+func parseSecret(ref Ref, o object) (Result, *Error) {
+	value, ok := o.text("value")
+	if !ok {
+		return Result{}, protocolError("the reply holds no value that is a string")
+	}
+	for key, want := range map[string]string{"namespace": ref.Namespace(), "key": ref.Key(), "path": string(ref)} {
+		if got, ok := o.text(key); ok && got != want {
+			return Result{}, protocolError("the reply is about another secret than the one asked for")
+		}
+	}
+	tier, _ := o.text("access_tier")
+	return Result{Value: NewSecret(value), Version: o.integer("version"), Tier: quote(tier)}, nil
+}
+
+func protocolError(text string) *Error { return &Error{Reason: Protocol, Text: text} }
+
+// request is one request, to be sent as often as it takes.
+type request struct {
+	op     Op
+	path   string // for messages
+	method string
+	url    string // escaped, from /v1 on
+	body   any    // sent as JSON if not nil
+	batch  *burst // of its first attempt
+}
+
+// do sends a request with bearer until it has an answer, a failure that no
+// retry can mend, or no time left, and hands a good reply to use.
+func (s *Session) do(ctx context.Context, ask request, bearer Secret, use func(*reply) *Error) *Error {
+	return s.retry(ctx, ask, func(ctx context.Context) *Error {
+		r, err := s.attempt(ctx, ask, bearer)
+		if err == nil {
+			err = s.judge(ask, r, bearer)
+		}
+		if err == nil {
+			err = use(r)
+		}
+		return err
+	})
+}
+
+// attempt sends a request once and reads the whole reply.
+func (s *Session) attempt(ctx context.Context, ask request, bearer Secret) (*reply, *Error) {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	c, err := s.pool.get(ctx)
+	if err != nil {
+		return nil, connError(err, s.URL.Host, time.Since(start))
+	}
+	left := failed
+	defer func() { s.pool.put(c, left) }()
+
+	req, err := s.newRequest(ask.batch.watch(ctx), ask, bearer)
+	if err != nil {
+		return nil, &Error{Reason: Protocol, Text: "the request cannot be built", Err: err}
+	}
+	resp, err := c.RoundTrip(req)
+	if err != nil {
+		return nil, connError(err, s.URL.Host, time.Since(start))
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return nil, connError(err, s.URL.Host, time.Since(start))
+	}
+	if len(body) > maxBody {
+		return nil, &Error{Reason: Protocol, Status: resp.StatusCode, Text: "the reply is larger than 1 MiB"}
+	}
+	left = reusable
+	if resp.Close {
+		left = finished
+	}
+	return &reply{resp.StatusCode, resp.Header, parseObject(body)}, nil
+}
+
+func (s *Session) newRequest(ctx context.Context, ask request, bearer Secret) (*http.Request, error) {
+	var body io.Reader
+	if ask.body != nil {
+		b, err := json.Marshal(ask.body)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	// Parsed, not joined: joining would clean the path.
+	u := s.URL.Scheme + "://" + s.URL.Host + strings.TrimSuffix(s.URL.EscapedPath(), "/") + ask.url
+	req, err := http.NewRequestWithContext(ctx, ask.method, u, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+bearer.Reveal())
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", s.UserAgent)
+	return req, nil
+}
+
+// judge turns every reply that is not the API's 2xx into an error, by status.
+func (s *Session) judge(ask request, r *reply, bearer Secret) *Error {
+	message, _ := r.object.message()
+	e := &Error{Status: r.status, Message: quote(message, s.Key, bearer)}
+	switch status := r.status; {
+	case status/100 == 2 && r.object != nil:
+		return nil
+	case status/100 == 2:
+		return &Error{Reason: Protocol, Status: status, Text: "the reply is not JSON"}
+	case status/100 == 3:
+		e.Reason, e.Text = Protocol, "redirected to "+redirectTarget(r.header)+", which is not followed"
+	case status == 401 || status == 403:
+		e.Reason, e.Text = Denied, "refused"
+	case status == 404 && r.object.enveloped() && ask.op != OpToken:
+		e.Reason, e.Text = NotFound, "not found"
+	case status == 408 || status == 425 || status == 429 || status >= 500 && status != 501 && status != 505:
+		e.Reason, e.Text = Unavailable, s.URL.Host+" answered "+statusText(status)
+		e.retryAfter = retryAfter(r.header, s.clock())
+	default:
+		e.Reason, e.Text = Protocol, "unexpected reply "+statusText(status)
+	}
+	return e
+}
+
+func statusText(status int) string {
+	if text := http.StatusText(status); text != "" {
+		return text
+	}
+	return "status " + strconv.Itoa(status)
+}
+
+func redirectTarget(h http.Header) string {
+	if u, err := url.Parse(h.Get("Location")); err == nil && u.Host != "" {
+		return quote(u.Scheme + "://" + u.Host)
+	}
+	return "another address"
+}
+
+func (c *Client) clock() time.Time {
+	if c.now != nil {
+		return c.now()
+	}
+	return time.Now()
+}

@@ -1,0 +1,228 @@
+package vault
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	connectTimeout = 8 * time.Second // less than attemptTimeout, so that the cause is told
+	tlsTimeout     = 5 * time.Second
+	maxStreams     = 100 // what servers commonly allow on one HTTP/2 connection
+	maxHTTP1Conns  = 8
+)
+
+// pool holds the connections to the vault. It opens them itself instead of
+// leaving that to http.Transport, whose own pool answers a GOAWAY with
+// immediate retries without end and a full connection with more of them.
+type pool struct {
+	scheme, address string
+	transport       *http.Transport // HTTP/2 where the server has it
+	http1           *http.Transport
+
+	mu      sync.Mutex
+	conns   []*conn
+	dialing int
+	only1   bool          // since the first fault of an HTTP/2 connection
+	changed chan struct{} // closed, and made anew, whenever a waiter may find a place
+}
+
+// conn is one connection and the requests in flight on it.
+type conn struct {
+	*http.ClientConn
+	tcp      net.Conn // what is below it, for cork
+	h2       bool
+	inFlight int
+	broken   bool
+}
+
+func newPool(base *url.URL, roots func() (*x509.CertPool, error), only1 bool) *pool {
+	p := &pool{scheme: base.Scheme, address: base.Host, only1: only1, changed: make(chan struct{})}
+	if base.Port() == "" {
+		p.address = net.JoinHostPort(base.Hostname(), map[string]string{"http": "80", "https": "443"}[base.Scheme])
+	}
+	p.transport = newTransport(p.scheme, roots, true)
+	p.http1 = newTransport(p.scheme, roots, false)
+	return p
+}
+
+func newTransport(scheme string, roots func() (*x509.CertPool, error), h2 bool) *http.Transport {
+	t := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    tlsTimeout,
+		DisableCompression:     true, // a small reply must not unpack to a large one
+		MaxResponseHeaderBytes: 64 << 10,
+		Protocols:              new(http.Protocols),
+	}
+	t.Protocols.SetHTTP1(true)
+	t.Protocols.SetHTTP2(h2)
+	var once sync.Once
+	var rootsErr error
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if scheme == "https" {
+			// Here, because the roots are read while the connection is made,
+			// and no handshake can begin before this returns.
+			once.Do(func() { t.TLSClientConfig.RootCAs, rootsErr = roots() })
+		}
+		if rootsErr != nil {
+			c.Close()
+			return nil, rootsErr
+		}
+		if dialed, ok := ctx.Value(dialedKey{}).(*conn); ok {
+			dialed.tcp = c
+		}
+		return c, nil
+	}
+	return t
+}
+
+// dialedKey carries, through a context, the conn that is being dialed.
+type dialedKey struct{}
+
+// get returns a connection with a place on it, a new one if none has and one
+// may be opened. Each get is followed by one put.
+func (p *pool) get(ctx context.Context) (*conn, error) {
+	for {
+		p.mu.Lock()
+		if c := p.free(); c != nil {
+			c.inFlight++
+			p.mu.Unlock()
+			return c, nil
+		}
+		changed := p.changed
+		if p.mayDial() {
+			p.dialing++
+			p.mu.Unlock()
+			return p.dial(ctx)
+		}
+		p.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// free finds the usable connection with the fewest requests on it.
+func (p *pool) free() *conn {
+	var best *conn
+	for _, c := range p.conns {
+		limit := 1
+		if c.h2 {
+			limit = maxStreams
+		}
+		if !c.usable(p.only1) || c.inFlight >= limit {
+			continue
+		}
+		if best == nil || c.inFlight < best.inFlight {
+			best = c
+		}
+	}
+	return best
+}
+
+func (c *conn) usable(only1 bool) bool {
+	if c.broken || c.h2 && only1 || c.Err() != nil {
+		return false
+	}
+	// An idle HTTP/2 connection without a free stream has seen a GOAWAY.
+	return !c.h2 || c.Available() > 0 || c.InFlight() > 0
+}
+
+// mayDial allows one connection until it is known what the server speaks, and
+// a few where each carries one request at a time.
+func (p *pool) mayDial() bool {
+	usable, limit := 0, 1
+	for _, c := range p.conns {
+		if c.usable(p.only1) {
+			usable++
+			if !c.h2 {
+				limit = maxHTTP1Conns
+			}
+		}
+	}
+	if p.only1 {
+		limit = maxHTTP1Conns
+	}
+	return usable+p.dialing < limit
+}
+
+func (p *pool) dial(ctx context.Context) (*conn, error) {
+	p.mu.Lock()
+	transport := p.transport
+	if p.only1 {
+		transport = p.http1
+	}
+	p.mu.Unlock()
+
+	c := &conn{inFlight: 1}
+	ctx = context.WithValue(ctx, dialedKey{}, c)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		TLSHandshakeDone: func(s tls.ConnectionState, _ error) { c.h2 = s.NegotiatedProtocol == "h2" },
+	})
+	cc, err := transport.NewClientConn(ctx, p.scheme, p.address)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dialing--
+	defer p.wake()
+	if err != nil {
+		return nil, err
+	}
+	c.ClientConn = cc
+	p.conns = append(p.conns, c)
+	return c, nil
+}
+
+// condition is what a request left its connection in.
+type condition int
+
+const (
+	reusable condition = iota
+	finished           // the server closes it
+	failed             // it broke, or no reply came in time
+)
+
+// put gives a place back. A connection that is not reusable takes no new
+// request and is closed when the last one on it has ended; after an HTTP/2 one
+// failed, what is left to do is done over HTTP/1.1.
+func (p *pool) put(c *conn, left condition) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.inFlight--
+	c.broken = c.broken || left != reusable
+	p.only1 = p.only1 || left == failed && c.h2
+	if c.inFlight == 0 && !c.usable(p.only1) {
+		c.Close()
+		p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
+	}
+	p.wake()
+}
+
+func (p *pool) wake() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		c.Close()
+	}
+	p.conns = nil
+}

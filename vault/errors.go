@@ -1,0 +1,152 @@
+package vault
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+)
+
+// Reason says what kind of failure an Error is, and with it what can be done.
+type Reason int
+
+// Every kind of failure; each list of them elsewhere is exhaustive.
+const (
+	Unavailable Reason = 1 // no reply, or 408, 425, 429, 5xx, until the budget ended
+	Denied      Reason = 2 // 401, 403, or a human said no
+	Pending     Reason = 3 // a human's approval is needed
+	NotFound    Reason = 4 // 404 in the API's own envelope
+	Protocol    Reason = 5 // a reply that is not this API's
+	Untrusted   Reason = 6 // the server's certificate is not trusted
+	BadRoots    Reason = 7 // the configured roots cannot be read
+)
+
+// Reasons lists every Reason.
+func Reasons() []Reason {
+	return []Reason{Unavailable, Denied, Pending, NotFound, Protocol, Untrusted, BadRoots}
+}
+
+// Op is the step of the protocol in which an Error came up.
+type Op int
+
+// The steps of the protocol.
+const (
+	OpToken    Op = 1
+	OpApproval Op = 2
+	OpList     Op = 3
+	OpRead     Op = 4
+)
+
+// Error is a failure to get a token, a listing or a secret. It holds no
+// secret: whatever the server said is cut, escaped and freed of the
+// credentials before it comes here.
+type Error struct {
+	Reason     Reason
+	Op         Op
+	Path       string   // the secret or the namespace; empty for a token
+	Status     int      // HTTP status; 0 if there was no reply
+	Text       string   // what went wrong
+	Message    string   // the message of the server's own error envelope, if any
+	Attempts   int      // how many requests were sent for it
+	ApprovalID string   // where a human is asked
+	Scopes     []string // what was asked for, where that decides
+	Err        error    // the cause, where there was no reply
+
+	retryAfter time.Duration // how long the server asks to wait; 0 if it does not
+	faulty     bool          // no whole reply came: the connection is not to be trusted
+}
+
+func (e *Error) Error() string {
+	if e.Attempts > 1 {
+		return fmt.Sprintf("%s, after %d attempts", e.Cause(), e.Attempts)
+	}
+	return e.Cause()
+}
+
+// Cause is the error without the number of attempts, and so the same for each.
+func (e *Error) Cause() string {
+	var b strings.Builder
+	b.WriteString(e.Text)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, " (%d)", e.Status)
+	}
+	if e.Message != "" {
+		fmt.Fprintf(&b, ": %s", e.Message)
+	}
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// temporary reports whether the same request may succeed later.
+func (e *Error) temporary() bool {
+	switch e.Reason {
+	case Unavailable:
+		return true
+	case Denied, Pending, NotFound, Protocol, Untrusted, BadRoots:
+		return false
+	}
+	return false
+}
+
+// connError classifies a failure that left no whole reply.
+func connError(err error, host string, waited time.Duration) *Error {
+	e := &Error{Reason: Unavailable, Err: err, faulty: true}
+	var roots *RootsError
+	var verification *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &roots):
+		e.Reason, e.Text = BadRoots, roots.Error()
+	case errors.As(err, &verification):
+		e.Reason, e.Text = Untrusted, "certificate of "+host+" is not trusted: "+untrustedText(verification.Err)
+	case errors.As(err, &record):
+		e.Reason, e.Text = Protocol, host+" does not speak TLS"
+	default:
+		e.Text = "cannot reach " + host + ": " + causeText(err, waited)
+	}
+	return e
+}
+
+// causeText describes an error of the network. Only errors known to hold
+// nothing that the server sent are quoted: net/http and HTTP/2 put bytes of a
+// broken reply, which may be a secret's, into theirs.
+func causeText(err error, waited time.Duration) string {
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case isTimeout(err):
+		return fmt.Sprintf("no reply within %s", waited.Round(time.Millisecond))
+	case errors.As(err, &dns):
+		return dns.Error()
+	case errors.As(err, &op):
+		return op.Error()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed before the reply was complete"
+	default:
+		return fmt.Sprintf("the connection broke (%T)", err)
+	}
+}
+
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func untrustedText(err error) string {
+	var invalid x509.CertificateInvalidError
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
+		// The dates and the local clock, which is wrong as often as the certificate.
+		return invalid.Error()
+	}
+	if errors.As(err, &unknown) {
+		return "signed by an unknown authority"
+	}
+	return err.Error()
+}

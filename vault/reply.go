@@ -1,0 +1,158 @@
+package vault
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	maxBody    = 1 << 20 // bytes of one reply
+	maxMessage = 200     // characters quoted from a server
+)
+
+// reply is a whole answer of the server.
+type reply struct {
+	status int
+	header http.Header
+	object object // the body; nil if it is not a JSON object
+}
+
+// object is a JSON object by its exact keys: encoding/json would take VALUE
+// for value in a struct.
+type object map[string]json.RawMessage
+
+func parseObject(body []byte) object {
+	if !utf8.Valid(body) {
+		return nil // encoding/json would change it silently
+	}
+	var o object
+	if json.Unmarshal(body, &o) != nil {
+		return nil
+	}
+	return o
+}
+
+// text returns the string under key; false if there is none, or something
+// that is no string.
+func (o object) text(key string) (string, bool) {
+	var s *string
+	if json.Unmarshal(o[key], &s) != nil || s == nil || altered(o[key], *s) {
+		return "", false
+	}
+	return *s, true
+}
+
+// altered reports whether decoding replaced a lone surrogate, which no string
+// can hold, by U+FFFD.
+func altered(raw json.RawMessage, s string) bool {
+	replaced := strings.Count(s, "\uFFFD")
+	if replaced == 0 {
+		return false
+	}
+	return replaced != bytes.Count(raw, []byte("\uFFFD"))+bytes.Count(bytes.ToLower(raw), []byte(`\ufffd`))
+}
+
+// has reports whether key is there and not null.
+func (o object) has(key string) bool {
+	raw, ok := o[key]
+	return ok && string(raw) != "null"
+}
+
+func (o object) integer(key string) int64 {
+	var n int64
+	if json.Unmarshal(o[key], &n) != nil {
+		return 0
+	}
+	return n
+}
+
+// message finds the error message and its code in any of the envelopes that
+// the vendor's clients read.
+func (o object) message() (text, code string) {
+	for _, envelope := range []string{"error", "detail"} {
+		var inner object
+		if s, ok := o.text(envelope); ok {
+			return s, code
+		}
+		if json.Unmarshal(o[envelope], &inner) == nil && inner != nil {
+			code, _ = inner.text("code")
+			if s, ok := inner.text("message"); ok {
+				return s, code
+			}
+		}
+	}
+	var details []struct {
+		Loc []any
+		Msg string
+	}
+	if json.Unmarshal(o["detail"], &details) == nil && len(details) > 0 {
+		parts := make([]string, len(details))
+		for i, d := range details {
+			parts[i] = strings.TrimSpace(fmt.Sprintln(d.Loc...)) + ": " + d.Msg
+		}
+		return strings.Join(parts, "; "), code
+	}
+	text, _ = o.text("message")
+	code, _ = o.text("code")
+	return text, code
+}
+
+// enveloped reports whether the body is the API's error envelope.
+func (o object) enveloped() bool {
+	return o.has("error") || o.has("detail")
+}
+
+// quote makes a server's text fit for an operator's log: the credentials cut
+// out, control characters escaped, at most maxMessage characters.
+func quote(text string, secrets ...Secret) string {
+	for _, s := range secrets {
+		if !s.Empty() {
+			text = strings.ReplaceAll(text, s.Reveal(), redacted)
+		}
+	}
+	var b strings.Builder
+	n := 0
+	for _, r := range text {
+		if n == maxMessage {
+			b.WriteString("…")
+			break
+		}
+		n++
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
+}
+
+// retryAfter reads Retry-After in seconds or as a date. A date is held against
+// the server's own, because the local clock may be wrong.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := h.Get("Retry-After")
+	if v == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseUint(v, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	} else if errors.Is(err, strconv.ErrRange) {
+		return 1 << 31 * time.Second
+	}
+	at, err := http.ParseTime(v)
+	if err != nil {
+		return 0
+	}
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
+	return max(0, at.Sub(now))
+}

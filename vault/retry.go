@@ -1,0 +1,95 @@
+package vault
+
+import (
+	"context"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// Waits are drawn from zero to a bound that doubles from firstWait to maxWait
+// ("full jitter"), so that containers started together do not come back
+// together.
+const (
+	firstWait = 200 * time.Millisecond
+	maxWait   = 5 * time.Second
+)
+
+// retry calls try until it succeeds, fails for good, or the budget ends. What
+// it returns is the last failure of try's own with the number of attempts, not
+// the end of the budget.
+func (s *Session) retry(ctx context.Context, ask request, try func(context.Context) *Error) *Error {
+	ctx, cancel := s.budget(ctx)
+	defer cancel()
+	var last *Error
+	attempts := 0
+	operation := func() error {
+		attempts++
+		err := try(ctx)
+		if err == nil {
+			last = nil
+			return nil
+		}
+		cutShort := ctx.Err() != nil
+		if last == nil || !cutShort { // else the failure before it tells more
+			last = err
+			last.Op, last.Path, last.Attempts = ask.op, ask.path, attempts
+		}
+		if cutShort || !err.temporary() {
+			return backoff.Permanent(err)
+		}
+		return err
+	}
+	policy := &policy{BackOff: s.jitter(), last: &last, deadline: s.deadline, now: s.clock}
+	notify := func(_ error, wait time.Duration) {
+		if s.OnRetry != nil {
+			s.OnRetry(last, wait)
+		}
+	}
+	var timer backoff.Timer
+	if s.newTimer != nil {
+		timer = s.newTimer()
+	}
+	err := backoff.RetryNotifyWithTimer(operation, backoff.WithContext(policy, ctx), notify, timer)
+	if err != nil && last == nil {
+		last = &Error{Reason: Unavailable, Op: ask.op, Path: ask.path, Text: "no time left", Err: err}
+	}
+	return last
+}
+
+func (s *Session) budget(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.deadline.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, s.deadline)
+}
+
+func (s *Session) jitter() backoff.BackOff {
+	b := backoff.NewExponentialBackOff()
+	// A factor of one makes it zero to twice the interval: full jitter.
+	b.InitialInterval, b.MaxInterval = firstWait/2, maxWait/2
+	b.Multiplier, b.RandomizationFactor = 2, 1
+	b.MaxElapsedTime = 0 // the context ends it
+	b.Reset()
+	return b
+}
+
+// policy is the wait that the server asks for, with jitter on top, and no wait
+// at all that would not leave time for another attempt.
+type policy struct {
+	backoff.BackOff
+	last     **Error
+	deadline time.Time
+	now      func() time.Time
+}
+
+func (p *policy) NextBackOff() time.Duration {
+	wait := p.BackOff.NextBackOff()
+	if err := *p.last; err != nil {
+		wait += err.retryAfter
+	}
+	if !p.deadline.IsZero() && p.now().Add(wait).After(p.deadline) {
+		return backoff.Stop
+	}
+	return wait
+}

@@ -1,0 +1,81 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// issue asks for the session's token. A second call replaces it.
+func (s *Session) issue(ctx context.Context) *Error {
+	minutes := max(1, int((s.TokenTTL+time.Minute-1)/time.Minute))
+	ask := request{
+		op: OpToken, method: http.MethodPost, url: "/v1/tokens",
+		body: map[string]any{"scopes": s.scopes, "ttl": fmt.Sprintf("%dm", minutes)},
+	}
+	var token Secret
+	err := s.do(ctx, ask, s.Key, func(r *reply) *Error {
+		var err *Error
+		token, err = parseToken(r.object)
+		return err
+	})
+	if err != nil {
+		err.Scopes = s.scopes
+		return err
+	}
+	s.token = token
+	return nil
+}
+
+// parseToken takes the token out of a reply. An approval that is needed comes
+// first: a reply that says so and holds a token all the same is not trusted.
+func parseToken(o object) (Secret, *Error) {
+	if o.has("requires_approval") && string(o["requires_approval"]) != "false" {
+		id, _ := o.text("approval_id")
+		return Secret{}, &Error{Reason: Pending, ApprovalID: quote(id), Text: "a human's approval is needed"}
+	}
+	token, ok := o.text("token")
+	if !ok || token == "" {
+		return Secret{}, protocolError("the reply holds no token")
+	}
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return Secret{}, protocolError("the reply holds a token that cannot be sent in a header")
+	}
+	return NewSecret(token), nil
+}
+
+// authorized is do with the session's token. One that is refused with 401 may
+// have expired or been used up: it is replaced once in a session.
+func (s *Session) authorized(ctx context.Context, ask request, use func(*reply) *Error) *Error {
+	s.mu.Lock()
+	token := s.token
+	s.mu.Unlock()
+	err := s.do(ctx, ask, token, use)
+	if err == nil || err.Status != http.StatusUnauthorized {
+		return err
+	}
+	if renewErr := s.renew(ctx, token); renewErr != nil {
+		return renewErr
+	}
+	s.mu.Lock()
+	fresh := s.token
+	s.mu.Unlock()
+	if fresh == token {
+		return err
+	}
+	return s.do(ctx, ask, fresh, use)
+}
+
+// renew replaces the token that was refused, unless another request has done
+// so already or it was done before.
+func (s *Session) renew(ctx context.Context, refused Secret) *Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.token != refused || s.renewed {
+		return nil
+	}
+	s.renewed = true
+	return s.issue(ctx)
+}
