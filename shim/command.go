@@ -1,9 +1,20 @@
 package shim
 
+import "io/fs"
+
 // Command is everything execve needs, as a value: deciding what to run is
 // pure, and only Exec (or the init that stands in for it) acts on it.
 type Command struct {
-	Path string   // the file to execute, already looked up
-	Argv []string // Argv[0] is the name as the user gave it
-	Env  []string // the whole environment, secrets included
+	Path  string   // the file to execute, already looked up
+	Argv  []string // Argv[0] is the name as the user gave it
+	Env   []string // the whole environment, secrets included
+	Files []File   // secrets that the command reads from a file
+}
+
+// File is a secret that its variable names the path of.
+type File struct {
+	Name    string      // of the variable
+	Content string      // of the file
+	Mode    fs.FileMode // of the file
+	Index   int         // in Env, where the variable stands without a value
 }

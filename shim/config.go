@@ -1,0 +1,283 @@
+package shim
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/agent-secret-store/ass-exec/vault"
+)
+
+// DefaultURL is the hosted vault's.
+const DefaultURL = "https://api.agentsecretstore.com"
+
+// Config is what the command line and the environment ask for.
+type Config struct {
+	Argv    []string // the command and its arguments
+	Environ []string // the environment ass-exec was started with
+
+	Key          vault.Secret // ASS_AGENT_KEY, unchecked; empty if unset
+	KeyFile      string
+	URL          *url.URL
+	AllowHTTP    bool
+	Roots        vault.Roots
+	MappingFile  string // empty: the first of DefaultMappings that exists
+	PreserveEnv  bool
+	KeepAgentKey bool
+	Timeout      time.Duration // zero: no limit
+	TokenTTL     time.Duration
+	JSON         bool // of everything on stderr
+	Verbose      bool
+	Version      bool
+	Help         bool
+}
+
+// setting is one thing that can be configured, by a flag, a variable or both.
+type setting struct {
+	flag, short string
+	env         string
+	arg         string // what the value is called; empty for a boolean
+	def         string // of the value, as help shows it
+	help        string
+	set         func(*Config, string) error
+}
+
+// Settings, in the order in which help lists them.
+var settings = []setting{
+	{env: "ASS_AGENT_KEY", help: "the agent key; or",
+		set: func(c *Config, v string) error { c.Key = vault.NewSecret(v); return nil }},
+	{env: "ASS_AGENT_KEY_FILE", help: "a file that holds it",
+		set: text(func(c *Config) *string { return &c.KeyFile })},
+	{flag: "api-url", env: "ASS_API_URL", arg: "URL", def: DefaultURL, help: "the vault",
+		set: setURL},
+	{flag: "allow-http", env: "ASS_ALLOW_HTTP", help: "allow an http URL that is not loopback",
+		set: boolean(func(c *Config) *bool { return &c.AllowHTTP })},
+	{flag: "ca-file", env: "ASS_CA_FILE", arg: "FILE", help: "PEM bundle to trust instead of the system's",
+		set: text(func(c *Config) *string { return &c.Roots.CAFile })},
+	{flag: "mapping", env: "ASS_MAPPING", arg: "FILE", def: "./ass.env, then /etc/ass-exec/ass.env",
+		help: "which secret feeds which variable",
+		set:  text(func(c *Config) *string { return &c.MappingFile })},
+	{flag: "preserve-env", env: "ASS_PRESERVE_ENV", help: "a variable already set keeps its value",
+		set: boolean(func(c *Config) *bool { return &c.PreserveEnv })},
+	{flag: "keep-agent-key", env: "ASS_KEEP_AGENT_KEY", help: "pass the agent key on to the command",
+		set: boolean(func(c *Config) *bool { return &c.KeepAgentKey })},
+	{flag: "timeout", env: "ASS_TIMEOUT", arg: "TIME", def: "60s", help: "for everything before the command starts; 0 = for ever",
+		set: duration(func(c *Config) *time.Duration { return &c.Timeout })},
+	{flag: "token-ttl", env: "ASS_TOKEN_TTL", arg: "TIME", def: "5m", help: "lifetime of the scoped token, in whole minutes",
+		set: setTokenTTL},
+	{flag: "log-format", env: "ASS_LOG_FORMAT", arg: "FORMAT", def: "text", help: "text or json, for all of stderr",
+		set: setLogFormat},
+	{flag: "verbose", short: "v", env: "ASS_VERBOSE", help: "say what is done: names, paths, durations; never a value",
+		set: boolean(func(c *Config) *bool { return &c.Verbose })},
+	{flag: "version", help: "print the version",
+		set: boolean(func(c *Config) *bool { return &c.Version })},
+	{flag: "help", short: "h", help: "print this help",
+		set: boolean(func(c *Config) *bool { return &c.Help })},
+}
+
+// ParseConfig reads the command line without its first word, and the
+// environment, from which a flag takes precedence. With an error, the Config
+// still says how to report it.
+func ParseConfig(args, environ []string) (Config, error) {
+	cfg := Config{Environ: environ, Timeout: time.Minute, TokenTTL: 5 * time.Minute}
+	cfg.URL, _ = url.Parse(DefaultURL)
+	given, argv, usageErr := parseFlags(args)
+	cfg.Argv = argv
+
+	var problems Errors
+	if usageErr != nil {
+		problems = append(problems, usageError(usageErr.Error()))
+	}
+	for _, s := range settings {
+		problems = append(problems, s.apply(&cfg, given[s.flag], environ)...)
+	}
+	cfg.Roots.CertFile, _ = lookupEnv(environ, "SSL_CERT_FILE")
+	cfg.Roots.CertDir, _ = lookupEnv(environ, "SSL_CERT_DIR")
+	problems = append(problems, cfg.validate()...)
+	if len(problems) == 0 && len(argv) == 0 && !cfg.Version && !cfg.Help {
+		problems = append(problems, usageError("no command to run"))
+	}
+	return cfg, problems.orNil()
+}
+
+// parseFlags returns the values given to each flag and the words after the
+// flags.
+func parseFlags(args []string) (given map[string][]string, argv []string, err error) {
+	given = make(map[string][]string)
+	fs := flag.NewFlagSet("ass-exec", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	for _, s := range settings {
+		add := func(v string) error { given[s.flag] = append(given[s.flag], v); return nil }
+		for _, name := range []string{s.flag, s.short} {
+			switch {
+			case name == "":
+			case s.arg == "":
+				fs.BoolFunc(name, "", add)
+			default:
+				fs.Func(name, "", add)
+			}
+		}
+	}
+	err = fs.Parse(args)
+	return given, fs.Args(), err
+}
+
+// apply sets what the flag's values say or, without any, what the variable
+// does. An empty variable counts as unset.
+func (s setting) apply(cfg *Config, values, environ []string) Errors {
+	var problems Errors
+	for _, v := range values {
+		if err := s.set(cfg, v); err != nil {
+			problems = append(problems, usageError("--"+s.flag+": "+err.Error()))
+		}
+	}
+	if v, ok := lookupEnv(environ, s.env); ok && v != "" && len(values) == 0 {
+		if err := s.set(cfg, v); err != nil {
+			problems = append(problems, &Error{
+				Code: CodeConfig, Msg: s.env + ": " + err.Error(),
+				Hint: "correct the variable " + s.env + " or remove it",
+			})
+		}
+	}
+	return problems
+}
+
+// validate checks what only several settings together can get wrong.
+func (c *Config) validate() Errors {
+	var problems Errors
+	if !c.Key.Empty() && c.KeyFile != "" {
+		problems = append(problems, &Error{
+			Code: CodeConfig, Msg: "ASS_AGENT_KEY and ASS_AGENT_KEY_FILE are both set",
+			Hint: "set only one of them",
+		})
+	}
+	if c.URL.Scheme == "http" && !c.AllowHTTP && !loopback(c.URL.Hostname()) {
+		problems = append(problems, &Error{
+			Code: CodeConfig, Msg: "the vault's URL is http, which would send the agent key in clear to " + c.URL.Host,
+			Hint: "use https, or set ASS_ALLOW_HTTP=1 on a private network",
+		})
+	}
+	return append(problems, checkProxies(c.Environ)...)
+}
+
+func usageError(msg string) *Error {
+	return &Error{Code: CodeUsage, Msg: msg, Hint: "usage: ass-exec [flags] [--] command [args...]; see ass-exec --help"}
+}
+
+// lookupEnv returns the first occurrence of a variable, the one getenv finds.
+func lookupEnv(environ []string, name string) (string, bool) {
+	for _, kv := range environ {
+		if k, v, ok := strings.Cut(kv, "="); ok && k == name {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+func text(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		if v == "" {
+			return errors.New("needs a value")
+		}
+		*field(c) = v
+		return nil
+	}
+}
+
+func boolean(field func(*Config) *bool) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return errors.New("must be true or false")
+		}
+		*field(c) = b
+		return nil
+	}
+}
+
+func duration(field func(*Config) *time.Duration) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil || d < 0 {
+			return errors.New("must be a duration such as 90s or 2m")
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
+func setTokenTTL(c *Config, v string) error {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < time.Minute || d%time.Minute != 0 {
+		return errors.New("must be a whole number of minutes, such as 5m")
+	}
+	c.TokenTTL = d
+	return nil
+}
+
+func setLogFormat(c *Config, v string) error {
+	if v != "text" && v != "json" {
+		return errors.New("must be text or json")
+	}
+	c.JSON = v == "json"
+	return nil
+}
+
+// setURL takes a base URL with or without a trailing slash or /v1.
+func setURL(c *Config, v string) error {
+	u, err := url.Parse(strings.TrimSpace(v))
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Opaque != "":
+		// The text is not repeated: it may hold a password.
+		return fmt.Errorf("must be a URL such as %s", DefaultURL)
+	case u.User != nil:
+		return errors.New("must not hold a user or password")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("must not hold a ? or #")
+	}
+	u.Path = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/v1")
+	u.RawPath = ""
+	c.URL = u
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// checkProxies refuses a proxy that net/http would silently do without.
+func checkProxies(environ []string) Errors {
+	var problems Errors
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+		if v, _ := lookupEnv(environ, name); v != "" && !validProxy(v) {
+			problems = append(problems, &Error{
+				Code: CodeConfig, Msg: name + " is not the URL of a proxy",
+				Hint: "correct it, like http://proxy.example:3128, or remove it and use NO_PROXY for the vault's host",
+			})
+		}
+	}
+	return problems
+}
+
+func validProxy(v string) bool {
+	u, err := url.Parse(v)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		u, err = url.Parse("http://" + v)
+	}
+	if err != nil || u.Hostname() == "" {
+		return false
+	}
+	switch u.Scheme {
+	case "http", "https", "socks5", "socks5h":
+		return true
+	}
+	return false
+}

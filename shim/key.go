@@ -1,0 +1,61 @@
+package shim
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/agent-secret-store/ass-exec/vault"
+)
+
+const maxKeyFile = 64 << 10 // bytes
+
+// agentKey returns the agent key, from the variable or the file.
+func (c *Config) agentKey() (vault.Secret, *Error) {
+	source, key := "ASS_AGENT_KEY", c.Key.Reveal()
+	if c.KeyFile != "" {
+		source = "ASS_AGENT_KEY_FILE " + c.KeyFile
+		b, err := readAtMost(c.KeyFile, maxKeyFile)
+		if err != nil {
+			return vault.Secret{}, &Error{
+				Code: CodeConfig, Msg: "ASS_AGENT_KEY_FILE: " + err.Error(), Err: err,
+				Hint: "mount the file where the variable says, readable for the user the container runs as",
+			}
+		}
+		key = string(b)
+	}
+	key = strings.TrimSpace(key)
+	switch {
+	case key == "" && c.KeyFile == "":
+		return vault.Secret{}, &Error{
+			Code: CodeConfig, Msg: "no agent key: neither ASS_AGENT_KEY nor ASS_AGENT_KEY_FILE is set",
+			Hint: "pass the key at run time, as with docker run -e ASS_AGENT_KEY, or mount it and set ASS_AGENT_KEY_FILE",
+		}
+	case key == "":
+		return vault.Secret{}, &Error{
+			Code: CodeConfig, Msg: source + " is empty",
+			Hint: "put the agent key into it",
+		}
+	case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return vault.Secret{}, &Error{
+			Code: CodeConfig, Msg: source + " holds a character that no agent key has",
+			Hint: "look for a line break, a space or a quote inside the key",
+		}
+	}
+	return vault.NewSecret(key), nil
+}
+
+// readAtMost reads a file of at most limit bytes. Its errors name the file.
+func readAtMost(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("%s is larger than %d bytes", name, limit)
+	}
+	return b, err
+}

@@ -1,0 +1,157 @@
+package shim
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// defaultPath is searched where the environment has no PATH, as a container
+// engine's default.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// lookPath finds the file to execute as execvp does, which os/exec's LookPath
+// does not: an empty element of PATH is the current directory, a file that
+// cannot be executed does not end the search, and a name with a slash is taken
+// as it is. env is the environment the command will have.
+func lookPath(name string, env []string) (string, *Error) {
+	if name == "" {
+		return "", notFoundError(name, "an empty command")
+	}
+	if strings.Contains(name, "/") {
+		return name, checkExecutable(name, name)
+	}
+	path, ok := lookupEnv(env, "PATH")
+	if !ok {
+		path = defaultPath
+	}
+	var found *Error // why what was found cannot run
+	for _, dir := range strings.Split(path, ":") {
+		if dir == "" {
+			dir = "."
+		}
+		file := strings.TrimSuffix(dir, "/") + "/" + name
+		err := checkExecutable(name, file)
+		if err == nil {
+			return file, nil
+		}
+		if found == nil && !errors.Is(err, fs.ErrNotExist) {
+			found = err
+		}
+	}
+	if found != nil {
+		return "", found
+	}
+	return "", notFoundError(name, "not found in PATH="+path)
+}
+
+// checkExecutable tells early, before anything is fetched, what execve would
+// say of the file.
+func checkExecutable(name, file string) *Error {
+	info, err := os.Stat(file)
+	if err == nil && info.IsDir() {
+		return cannotRunError(name, file+" is a directory")
+	}
+	if err == nil {
+		err = unix.Faccessat(unix.AT_FDCWD, file, unix.X_OK, unix.AT_EACCESS)
+	}
+	switch {
+	case err == nil:
+		return checkFormat(name, file)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		e := notFoundError(name, "no such file")
+		e.Err = fs.ErrNotExist
+		return e
+	case errors.Is(err, fs.ErrPermission) && info != nil && info.Mode()&0o111 == 0:
+		return cannotRunError(name, file+" is not executable (mode "+info.Mode().Perm().String()+")")
+	default:
+		return cannotRunError(name, file+": "+reasonOf(err))
+	}
+}
+
+// checkFormat finds what would make execve answer "no such file" for a file
+// that is there, or "exec format error".
+func checkFormat(name, file string) *Error {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil // execute permission does not need read permission
+	}
+	defer f.Close()
+	head := make([]byte, 256)
+	n, _ := io.ReadFull(f, head)
+	head = head[:n]
+	switch {
+	case bytes.HasPrefix(head, []byte("#!")):
+		return checkInterpreter(name, file, head)
+	case bytes.HasPrefix(head, []byte(elf.ELFMAG)):
+		return checkELF(name, file, f)
+	}
+	return nil
+}
+
+func checkInterpreter(name, file string, head []byte) *Error {
+	line, _, _ := bytes.Cut(head[2:], []byte("\n"))
+	interpreter, _, _ := strings.Cut(strings.TrimLeft(string(line), " \t"), " ")
+	interpreter, _, _ = strings.Cut(interpreter, "\t")
+	if _, err := os.Stat(interpreter); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	e := notFoundError(name, fmt.Sprintf("%s is there, but its #! line names %q, which is not", file, interpreter))
+	e.Hint = "install the interpreter, or correct the first line of the script"
+	if strings.HasSuffix(interpreter, "\r") {
+		e.Hint = "the script has Windows line ends: convert it with dos2unix"
+	}
+	return e
+}
+
+func checkELF(name, file string, f io.ReaderAt) *Error {
+	bin, err := elf.NewFile(f)
+	if err != nil {
+		return nil // execve has the last word
+	}
+	for _, p := range bin.Progs {
+		if p.Type != elf.PT_INTERP {
+			continue
+		}
+		b, err := io.ReadAll(p.Open())
+		loader := strings.TrimRight(string(b), "\x00")
+		if _, statErr := os.Stat(loader); err == nil && errors.Is(statErr, fs.ErrNotExist) {
+			e := notFoundError(name, fmt.Sprintf("%s is there, but its loader %s is not", file, loader))
+			e.Hint = "the image lacks the C library the program was built for: glibc or musl"
+			return e
+		}
+	}
+	return nil
+}
+
+func notFoundError(name, why string) *Error {
+	return &Error{
+		Code: CodeNoCommand, Msg: fmt.Sprintf("command %q: %s", name, why),
+		Hint: "check the image's CMD, or the words after ass-exec",
+	}
+}
+
+func cannotRunError(name, why string) *Error {
+	return &Error{
+		Code: CodeCannotRun, Msg: fmt.Sprintf("command %q cannot run: %s", name, why),
+		Hint: "check the file's mode, owner and architecture",
+	}
+}
+
+// reasonOf is the innermost text of a file system error: its path is told
+// already.
+func reasonOf(err error) string {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		err = pathErr.Err
+	}
+	return err.Error()
+}

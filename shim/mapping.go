@@ -1,0 +1,202 @@
+package shim
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hashicorp/go-envparse"
+)
+
+const (
+	maxMapping = 1 << 20  // bytes of a mapping file
+	maxLine    = 64 << 10 // bytes of one line; go-envparse reads no longer one
+)
+
+// Binding is one variable and what its value is made of.
+type Binding struct {
+	Name   string
+	Value  Template
+	Origin string // where it is mapped, for messages: ass.env:3, environment, namespace production
+	Line   int    // in the mapping file; 0 for one that comes from elsewhere
+
+	inherited bool // the variable itself held the references
+}
+
+// ParseMapping reads a mapping file in dotenv syntax, of which name is the
+// file's name for messages. The error lists every bad line.
+func ParseMapping(name string, data []byte) ([]Binding, error) {
+	var bindings []Binding
+	var problems Errors
+	first := make(map[string]int)
+	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	for i, line := range strings.Split(string(data), "\n") {
+		n := i + 1
+		origin := fmt.Sprintf("%s:%d", name, n)
+		variable, value, err := parseLine(strings.TrimSuffix(line, "\r"))
+		if err == nil && variable == "" {
+			continue
+		}
+		var t Template
+		if err == nil {
+			t, err = parseMapped(variable, value)
+		}
+		if err == nil && first[variable] != 0 {
+			err = fmt.Errorf("%s is mapped already on line %d", variable, first[variable])
+		}
+		if err != nil {
+			problems = append(problems, mappingError(origin, err))
+			continue
+		}
+		first[variable] = n
+		bindings = append(bindings, Binding{Name: variable, Value: t, Origin: origin, Line: n})
+	}
+	return bindings, problems.orNil()
+}
+
+func mappingError(where string, err error) *Error {
+	return &Error{
+		Code: CodeConfig, Msg: where + ": " + err.Error(), Err: err,
+		Hint: "a line is NAME=namespace/KEY or NAME=\"text ${ass://namespace/KEY}\", like DATABASE_URL=production/database/DATABASE_URL",
+	}
+}
+
+func parseMapped(variable, value string) (Template, error) {
+	if value == "" {
+		return Template{}, fmt.Errorf("%s has no value", variable)
+	}
+	t, err := ParseValue(value)
+	if err != nil {
+		return Template{}, fmt.Errorf("%s: %s: %w", variable, blame(value), err)
+	}
+	return t, nil
+}
+
+// blame names a value that is no secret path, as far as that is safe.
+func blame(value string) string {
+	switch word := strings.TrimSpace(quoteWord(value)); {
+	case strings.Contains(value, open):
+		return "bad template"
+	case word != "":
+		return word + " is not a secret path"
+	default:
+		return "the value is not a secret path"
+	}
+}
+
+// parseLine reads NAME=value; the name is empty for a blank line or a comment.
+// go-envparse reads one line at a time, because over a whole file it forgets
+// order and lines and lets the last duplicate win.
+func parseLine(line string) (name, value string, err error) {
+	trimmed := strings.TrimSpace(line)
+	if trimmed == "" || trimmed[0] == '#' {
+		return "", "", nil
+	}
+	if err := checkLine(line); err != nil {
+		return "", "", err
+	}
+	name, raw, ok := strings.Cut(trimmed, "=")
+	if !ok {
+		return "", "", errors.New("the line has no =")
+	}
+	if after, ok := strings.CutPrefix(name, "export"); ok && after != strings.TrimLeft(after, " \t") {
+		name = after
+	}
+	name = strings.TrimSpace(name)
+	if !validName(name) {
+		return "", "", errors.New("the name before = is not one of letters, digits, _ and ., not beginning with a digit or .")
+	}
+	raw, err = cutComment(strings.TrimSpace(raw))
+	if err == nil {
+		value, err = parseQuoted(raw)
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("%s: %w", name, err)
+	}
+	return name, value, nil
+}
+
+// cutComment returns the value without a comment behind it. It is cut here
+// because go-envparse begins one inside a word too, and then cuts a character
+// that is longer than a byte in two.
+func cutComment(raw string) (string, error) {
+	if raw == "" || raw[0] == '#' {
+		return "", nil
+	}
+	if raw[0] != '"' && raw[0] != '\'' {
+		for i := 1; i < len(raw); i++ {
+			if raw[i] == '#' && isBlank(raw[i-1]) {
+				return strings.TrimSpace(raw[:i]), nil
+			}
+		}
+		return raw, nil
+	}
+	end := closingQuote(raw)
+	rest := raw[end:]
+	if rest != "" && !(isBlank(rest[0]) && strings.TrimSpace(rest)[0] == '#') {
+		return "", errors.New("nothing but a comment, after a blank, can follow the closing quote")
+	}
+	return raw[:end], nil
+}
+
+// closingQuote returns the index after the quote that closes the one at the
+// start, or the length where none does.
+func closingQuote(raw string) int {
+	for i := 1; i < len(raw); i++ {
+		switch {
+		case raw[0] == '"' && raw[i] == '\\':
+			i++
+		case raw[i] == raw[0]:
+			return i + 1
+		}
+	}
+	return len(raw)
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+// parseQuoted has go-envparse read a value, and refuses one that it reads as
+// something else than it looks like: it eats quotes inside a word, begins a
+// comment inside one, and makes a tab of the \t in "C:\temp".
+func parseQuoted(raw string) (string, error) {
+	parsed, err := envparse.Parse(strings.NewReader("V=" + raw))
+	if err != nil {
+		// Its own text quotes characters of the value.
+		return "", errors.New("an unclosed quote, or an escape that double quotes do not know; in single quotes everything stands for itself")
+	}
+	value := parsed["V"]
+	quoted := raw != "" && (raw[0] == '"' || raw[0] == '\'')
+	if !quoted && value != raw {
+		return "", errors.New("a quote or a # inside a word needs quotes around the whole value: NAME='value'")
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return r != '\n' && r != '\r' && unicode.IsControl(r) }) {
+		return "", errors.New(`\t, \b and \f in double quotes are control characters; in single quotes a backslash stands for itself`)
+	}
+	return value, nil
+}
+
+func checkLine(line string) error {
+	switch {
+	case len(line) >= maxLine:
+		return fmt.Errorf("the line is longer than %d bytes", maxLine)
+	case !utf8.ValidString(line):
+		return errors.New("the line is not UTF-8")
+	case strings.ContainsFunc(line, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }):
+		return errors.New("the line holds a control character")
+	}
+	return nil
+}
+
+// validName allows what docker and env pass on, dots included.
+func validName(s string) bool {
+	for i, c := range []byte(s) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_'
+		if !letter && (i == 0 || !(c >= '0' && c <= '9' || c == '.')) {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,49 @@
+package shim
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// firstFileDescriptor is above what shell scripts use by number, so that their
+// `exec 3>&1` does not close a secret.
+const firstFileDescriptor = 64
+
+// newMemFile makes a file in memory, sealed against every change, that the
+// command inherits, and returns its descriptor.
+func newMemFile(f File) (fd int, err error) {
+	flags := unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err = unix.MemfdCreate(f.Name, flags|unix.MFD_NOEXEC_SEAL)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
+		fd, err = unix.MemfdCreate(f.Name, flags)
+	}
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fd)
+	for rest := []byte(f.Content); len(rest) > 0; {
+		n, err := unix.Write(fd, rest)
+		if err != nil {
+			return -1, err
+		}
+		rest = rest[n:]
+	}
+	// Fresh ones have mode 0777, which programs that read keys refuse.
+	if err := unix.Fchmod(fd, uint32(f.Mode)); err != nil {
+		return -1, err
+	}
+	seals := unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
+		return -1, err
+	}
+	if _, err := unix.Seek(fd, 0, 0); err != nil {
+		return -1, err
+	}
+	// The copy, unlike the original, stays open over execve.
+	passed, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD, firstFileDescriptor)
+	if errors.Is(err, unix.EINVAL) { // the hard limit of open files is lower
+		passed, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD, 3)
+	}
+	return passed, err
+}

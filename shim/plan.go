@@ -1,0 +1,144 @@
+package shim
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/agent-secret-store/ass-exec/vault"
+)
+
+// DefaultMappings are read, the first that exists, where none is named.
+var DefaultMappings = []string{"ass.env", "/etc/ass-exec/ass.env"}
+
+// plan is a run as far as it is known without the network.
+type plan struct {
+	cfg      *Config
+	key      vault.Secret
+	bindings []Binding // what is left to fetch, in the order of the mapping
+	path     string    // of the command; empty if PATH itself is fetched
+}
+
+// newPlan makes every check that needs no network, and lists all that failed.
+// With failures the plan holds what could be made out.
+func newPlan(cfg *Config) (*plan, Errors) {
+	p := &plan{cfg: cfg}
+	found, problems := p.bind()
+	if len(problems) == 0 && !found {
+		problems = append(problems, nothingToDoError())
+	}
+	if len(p.bindings) > 0 {
+		key, err := cfg.agentKey()
+		p.key = key
+		problems = appendError(problems, err)
+	}
+	if cfg.Roots.Explicit() {
+		if _, err := cfg.Roots.Load(); err != nil {
+			problems = append(problems, rootsError(err))
+		}
+	}
+	if len(cfg.Argv) > 0 && !p.binds("PATH") {
+		path, err := lookPath(cfg.Argv[0], cfg.Environ)
+		p.path = path
+		problems = appendError(problems, err)
+	}
+	return p, problems
+}
+
+func appendError(es Errors, e *Error) Errors {
+	if e != nil {
+		es = append(es, e)
+	}
+	return es
+}
+
+// bind collects what there is to fetch. found is false if nobody asked for
+// anything at all, which is another thing than nothing being left to fetch.
+func (p *plan) bind() (found bool, problems Errors) {
+	mapped, found, problems := p.cfg.readMapping()
+	inMapping := make(map[string]bool)
+	for _, b := range mapped {
+		inMapping[b.Name] = true
+		if !p.cfg.PreserveEnv || !isSet(p.cfg.Environ, b.Name) {
+			p.bindings = append(p.bindings, b)
+		}
+	}
+	inherited, errs := inheritedBindings(p.cfg.Environ, inMapping)
+	p.bindings = append(p.bindings, inherited...)
+	return found || len(inherited)+len(errs) > 0, append(problems, errs...)
+}
+
+func (p *plan) binds(name string) bool {
+	for _, b := range p.bindings {
+		if b.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// readMapping reads the mapping file, if there is one.
+func (c *Config) readMapping() (bindings []Binding, found bool, problems Errors) {
+	names, named := DefaultMappings, false
+	if c.MappingFile != "" {
+		names, named = []string{c.MappingFile}, true
+	}
+	for _, name := range names {
+		data, err := readAtMost(name, maxMapping)
+		if errors.Is(err, fs.ErrNotExist) && !named {
+			continue
+		}
+		if err != nil {
+			return nil, true, Errors{{
+				Code: CodeConfig, Msg: "mapping: " + err.Error(), Err: err,
+				Hint: "name the mapping file with --mapping or ASS_MAPPING, readable for the user the container runs as",
+			}}
+		}
+		bindings, err := ParseMapping(name, data)
+		return bindings, true, AsErrors(err)
+	}
+	return nil, false, nil
+}
+
+// inheritedBindings finds the references in the environment itself.
+func inheritedBindings(environ []string, mapped map[string]bool) (bindings []Binding, problems Errors) {
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if mapped[name] || strings.HasPrefix(name, "ASS_") {
+			continue
+		}
+		t, ok, err := ParseInherited(value)
+		switch {
+		case err != nil:
+			problems = append(problems, mappingError("environment", errors.New(name+": "+err.Error())))
+		case ok:
+			bindings = append(bindings, Binding{Name: name, Value: t, Origin: "environment", inherited: true})
+		}
+	}
+	return bindings, problems
+}
+
+// isSet reports whether a variable has a value of its own: an empty one and a
+// reference do not count.
+func isSet(environ []string, name string) bool {
+	v, _ := lookupEnv(environ, name)
+	_, isReference, _ := ParseInherited(v)
+	return v != "" && !isReference
+}
+
+func nothingToDoError() *Error {
+	return &Error{
+		Code: CodeConfig,
+		Msg:  "no secret is asked for: no mapping file (" + strings.Join(DefaultMappings, ", ") + "), no ass:// in the environment, no namespace",
+		Hint: "write a mapping file with lines like DATABASE_URL=production/database/DATABASE_URL; " +
+			"or set DATABASE_URL=ass://production/database/DATABASE_URL in the environment; " +
+			"or import a whole namespace with ASS_NAMESPACE=production",
+	}
+}
+
+func rootsError(err error) *Error {
+	return &Error{
+		Code: CodeConfig, Msg: err.Error(), Err: err,
+		Hint: "name a readable PEM file with the vault's certificate authority",
+	}
+}

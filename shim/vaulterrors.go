@@ -1,0 +1,132 @@
+package shim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/agent-secret-store/ass-exec/vault"
+)
+
+// codeOf is the exit status for each kind of the vault's failures.
+func codeOf(reason vault.Reason) Code {
+	switch reason {
+	case vault.Unavailable:
+		return CodeUnavailable
+	case vault.Denied:
+		return CodeDenied
+	case vault.Pending:
+		return CodePending
+	case vault.NotFound:
+		return CodeNotFound
+	case vault.Protocol:
+		return CodeProtocol
+	case vault.Untrusted, vault.BadRoots:
+		return CodeConfig
+	}
+	return CodeInternal
+}
+
+// openError words a failure to get a token.
+func (p *plan) openError(ctx context.Context, err error) error {
+	var e *vault.Error
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !errors.As(err, &e) {
+		return err
+	}
+	out := &Error{Code: codeOf(e.Reason), Msg: e.Error(), Hint: p.tokenHint(e), Err: e}
+	switch e.Reason {
+	case vault.Denied:
+		out.Msg = "the vault does not give a token for " + strings.Join(e.Scopes, " ") + ": " + e.Error()
+		if e.Status == 401 {
+			out.Msg = "the vault refuses the agent key: " + e.Error()
+		}
+	case vault.Pending:
+		out.Msg = "a human must approve " + strings.Join(e.Scopes, " ") + ": approval " + e.ApprovalID
+		if e.ApprovalID == "" {
+			out.Msg = "a human must approve " + strings.Join(e.Scopes, " ") + ", but the vault named no approval"
+		}
+	case vault.Protocol, vault.NotFound:
+		out.Msg = "no token: " + e.Error()
+	}
+	return Errors{out}
+}
+
+// tokenHint says what to do about a failure to get a token.
+func (p *plan) tokenHint(e *vault.Error) string {
+	host := p.cfg.URL.Host
+	switch e.Reason {
+	case vault.Unavailable:
+		return fmt.Sprintf("check that %s is right (--api-url) and can be reached from here; --timeout is %s", host, p.cfg.Timeout)
+	case vault.Denied:
+		if e.Status == 401 {
+			return "check the agent key: it may be mistyped, revoked, or another vault's"
+		}
+		return "allow these scopes for the agent, check its namespaces and IP list, or remove the lines from the mapping"
+	case vault.Pending:
+		if e.ApprovalID == "" {
+			return "look for it in the dashboard, or ask for no sensitive secret"
+		}
+		return "run: ass approvals approve " + e.ApprovalID
+	case vault.Protocol, vault.NotFound:
+		return fmt.Sprintf("check --api-url: is %s the vault's API, and no proxy or other server before it?", p.cfg.URL)
+	case vault.Untrusted:
+		return "check the clock here (" + time.Now().UTC().Format(time.RFC3339) + "), or give the vault's own authority with --ca-file"
+	case vault.BadRoots:
+		return "name a readable PEM file with the vault's certificate authority"
+	}
+	return ""
+}
+
+// secretError words a failure to read one secret.
+func secretError(b Binding, ref vault.Ref, e *vault.Error) *Error {
+	out := &Error{Code: codeOf(e.Reason), Msg: fmt.Sprintf("%s: %s: %s: %v", b.Origin, b.Name, ref, e), Err: e}
+	switch e.Reason {
+	case vault.NotFound:
+		out.Msg = fmt.Sprintf("%s: %s: %s does not exist", b.Origin, b.Name, ref)
+		out.Hint = "check the spelling, with ass secrets list " + ref.Namespace() + ", or make it ?optional"
+	case vault.Denied:
+		out.Hint = "let the agent read " + ref.Namespace() + "; a token that expired or was used up asks for a longer --token-ttl"
+	case vault.Unavailable:
+		out.Hint = "the vault gave a token and then failed: see its status, or raise --timeout"
+	case vault.Protocol:
+		out.Hint = "check --api-url, and whether a proxy stands before the vault"
+	case vault.Pending, vault.Untrusted, vault.BadRoots:
+		out.Hint = "see the message"
+	}
+	return out
+}
+
+// repeatWarning is how long the same warning is not repeated.
+const repeatWarning = 10 * time.Second
+
+// warnOfRetries tells the operator why nothing happens, from the first failed
+// attempt on: a cause at once when it is new, and else now and then.
+func warnOfRetries(log *slog.Logger) func(*vault.Error, time.Duration) {
+	var mu sync.Mutex
+	var last string
+	var at time.Time
+	return func(e *vault.Error, wait time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		cause := e.Cause()
+		if cause == last && time.Since(at) < repeatWarning {
+			return
+		}
+		last, at = cause, time.Now()
+		log.Warn(cause + "; trying again in " + wait.Round(time.Millisecond).String())
+	}
+}
+
+// debugsHTTP2 reports whether GODEBUG has the standard library print HTTP/2
+// headers, the bearer among them.
+func debugsHTTP2(environ []string) bool {
+	v, _ := lookupEnv(environ, "GODEBUG")
+	return strings.Contains(v, "http2debug")
+}
