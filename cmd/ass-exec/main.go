@@ -1,0 +1,75 @@
+// Ass-exec starts a command with secrets from Agent Secret Store in its
+// environment. It is made to be the ENTRYPOINT of a container:
+//
+//	ENTRYPOINT ["/ass-exec"]
+//	CMD ["node", "dist/server.js"]
+//
+// It reads the agent key, resolves which variable comes from which secret,
+// fetches the secrets over HTTPS and becomes the command by execve. If
+// anything at all is missing it does not start the command, and says what is
+// wrong and what to do. Run ass-exec --help for the flags and variables.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/agent-secret-store/ass-exec/shim"
+)
+
+// version is set by the linker in released builds.
+var version string
+
+func main() {
+	watch := watchSignals()
+	os.Exit(run(watch, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// run does not return if all goes well: the command takes over.
+func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (status int) {
+	cfg, err := shim.ParseConfig(args, environ)
+	report := newReporter(stderr, cfg.JSON, cfg.Verbose)
+	defer func() {
+		if recover() != nil {
+			status = report.failure(shim.InternalError())
+		}
+	}()
+	switch {
+	case cfg.Help:
+		fmt.Fprint(stdout, shim.Help())
+		return 0
+	case cfg.Version:
+		fmt.Fprintln(stdout, "ass-exec", versionString())
+		return 0
+	case err != nil:
+		return report.failure(err)
+	}
+	return report.failure(start(watch, cfg, report))
+}
+
+// start returns only if the command could not be started.
+func start(watch *signalWatch, cfg shim.Config, report *reporter) error {
+	cmd, err := shim.Prepare(watch.ctx, cfg, versionString(), report.log)
+	if sig := watch.received(); sig != 0 {
+		report.stopped(sig)
+		watch.die(sig)
+	}
+	if err != nil {
+		return err
+	}
+	watch.release()
+	return cmd.Exec()
+}
+
+func versionString() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+

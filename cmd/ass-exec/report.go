@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"syscall"
+	"unicode"
+
+	"github.com/agent-secret-store/ass-exec/shim"
+)
+
+// reporter is the only writer to stderr. Its rules: every line begins with
+// ass-exec and its kind; lower case, no final period; nothing on success
+// unless it is asked for; no value, token, key or body, ever; control
+// characters escaped, whoever they come from.
+type reporter struct {
+	w    io.Writer
+	json bool
+	log  *slog.Logger
+}
+
+func newReporter(w io.Writer, json, verbose bool) *reporter {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelInfo
+	}
+	r := &reporter{w: w, json: json}
+	if json {
+		r.log = slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+	} else {
+		r.log = slog.New(textHandler{w, level})
+	}
+	return r
+}
+
+// failure tells everything that is wrong and returns the exit status for it.
+// A hint that several failures in a row share is told once, after the last.
+func (r *reporter) failure(err error) int {
+	status := shim.ExitCode(err)
+	es := shim.AsErrors(err)
+	for i, e := range es {
+		hint := e.Hint
+		if i+1 < len(es) && es[i+1].Hint == hint {
+			hint = ""
+		}
+		if r.json {
+			r.log.Error(e.Msg, jsonAttrs(hint, status)...)
+			continue
+		}
+		r.line("error", e.Msg)
+		if hint != "" {
+			r.line("hint", hint)
+		}
+	}
+	return status
+}
+
+func jsonAttrs(hint string, status int) []any {
+	attrs := []any{"exit_code", status}
+	if hint != "" {
+		attrs = append(attrs, "hint", hint)
+	}
+	return attrs
+}
+
+// stopped tells of a signal that ended the fetching.
+func (r *reporter) stopped(s syscall.Signal) {
+	msg := fmt.Sprintf("stopped by signal %d (%s) before the command was started", int(s), s)
+	if r.json {
+		r.log.Error(msg, jsonAttrs("", 128+int(s))...)
+		return
+	}
+	r.line("error", msg)
+}
+
+func (r *reporter) line(kind, msg string) { writeLine(r.w, kind, msg) }
+
+func writeLine(w io.Writer, kind, msg string) {
+	// A broken stderr must not keep anything from going on.
+	_, _ = fmt.Fprintf(w, "ass-exec: %s: %s\n", kind, printable(msg))
+}
+
+// printable escapes what could move a terminal's cursor or forge a line.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, unprintable) {
+		return s
+	}
+	var b strings.Builder
+	for _, c := range s {
+		if unprintable(c) {
+			q := fmt.Sprintf("%+q", c)
+			b.WriteString(q[1 : len(q)-1])
+		} else {
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
+}
+
+func unprintable(c rune) bool { return !unicode.IsPrint(c) }
+
+// textHandler writes log records as lines like those of failures.
+type textHandler struct {
+	w     io.Writer
+	level slog.Level
+}
+
+func (h textHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
+
+func (h textHandler) Handle(_ context.Context, r slog.Record) error {
+	kind := "info"
+	if r.Level >= slog.LevelWarn {
+		kind = "warning"
+	}
+	writeLine(h.w, kind, r.Message)
+	return nil
+}
+
+func (h textHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+func (h textHandler) WithGroup(string) slog.Handler { return h }

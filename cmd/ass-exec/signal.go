@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+)
+
+// stopSignals end ass-exec while it fetches. SIGRTMIN+3 is what systemd, and
+// images that run it, take as a request to stop.
+var stopSignals = []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, sigRTMin3}
+
+const sigRTMin3 = syscall.Signal(37)
+
+// signalWatch ends the fetching when a signal says stop. As PID 1 the kernel
+// would drop most signals, and the Go runtime would exit with 2 on the rest.
+type signalWatch struct {
+	ctx    context.Context // done when a signal came
+	caught chan os.Signal
+	pipe   chan os.Signal // drained, so that a broken stderr is only an error
+	done   chan struct{}  // closed to end the watching
+	ended  chan struct{}  // closed when it has ended
+	signal atomic.Int64
+}
+
+func watchSignals() *signalWatch {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &signalWatch{
+		ctx:    ctx,
+		caught: make(chan os.Signal, 8),
+		pipe:   make(chan os.Signal, 1),
+		done:   make(chan struct{}),
+		ended:  make(chan struct{}),
+	}
+	for _, s := range stopSignals {
+		// Asking for an ignored one would end the ignoring, for the command too.
+		if !signal.Ignored(s) {
+			signal.Notify(w.caught, s)
+		}
+	}
+	signal.Notify(w.pipe, syscall.SIGPIPE)
+	go w.watch(cancel)
+	return w
+}
+
+func (w *signalWatch) watch(cancel context.CancelFunc) {
+	defer close(w.ended)
+	for {
+		select {
+		case s := <-w.caught:
+			w.note(s)
+			cancel()
+		case <-w.done:
+			for {
+				select {
+				case s := <-w.caught:
+					w.note(s)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// note keeps the first signal.
+func (w *signalWatch) note(s os.Signal) {
+	if s, ok := s.(syscall.Signal); ok {
+		w.signal.CompareAndSwap(0, int64(s))
+	}
+}
+
+// received returns the signal that came, or 0.
+func (w *signalWatch) received() syscall.Signal { return syscall.Signal(w.signal.Load()) }
+
+// release ends the watching just before the command takes over: from here on
+// signals have their default effect. One that was caught up to now ends the
+// process after all.
+func (w *signalWatch) release() {
+	signal.Stop(w.caught)
+	signal.Stop(w.pipe)
+	close(w.done)
+	<-w.ended
+	if s := w.received(); s != 0 {
+		w.die(s)
+	}
+}
+
+// die ends the process the way the signal would have, so that a parent sees
+// which it was. PID 1 cannot be killed by its own signal: it exits with the
+// number a shell gives for that.
+func (w *signalWatch) die(s syscall.Signal) {
+	signal.Stop(w.caught)
+	if os.Getpid() != 1 && s != sigRTMin3 && s != syscall.SIGQUIT {
+		signal.Reset(s)
+		_ = syscall.Kill(os.Getpid(), s)
+		select {} // until it is delivered
+	}
+	os.Exit(128 + int(s))
+}
