@@ -126,6 +126,12 @@ func parseFlags(args []string) (given map[string][]string, argv []string, err er
 		}
 	}
 	err = fs.Parse(args)
+	if err != nil {
+		err = errors.New(strings.NewReplacer(
+			"flag provided but not defined: -", "unknown flag --",
+			"argument: -", "argument: --",
+		).Replace(err.Error()))
+	}
 	return given, fs.Args(), err
 }
 
@@ -269,7 +275,7 @@ func checkProxies(environ []string) Errors {
 
 func validProxy(v string) bool {
 	u, err := url.Parse(v)
-	if err != nil || u.Scheme == "" || u.Host == "" {
+	if !strings.Contains(v, "://") {
 		u, err = url.Parse("http://" + v)
 	}
 	if err != nil || u.Hostname() == "" {

@@ -70,20 +70,24 @@ func parseMapped(variable, value string) (Template, error) {
 	}
 	t, err := ParseValue(value)
 	if err != nil {
-		return Template{}, fmt.Errorf("%s: %s: %w", variable, blame(value), err)
+		return Template{}, fmt.Errorf("%s: %w", variable, blame(value, err))
 	}
 	return t, nil
 }
 
-// blame names a value that is no secret path, as far as that is safe.
-func blame(value string) string {
-	switch word := strings.TrimSpace(quoteWord(value)); {
+// blame says of a value that is no secret path what it is, as far as that is
+// safe.
+func blame(value string, err error) error {
+	var notPath pathError
+	switch word := quoteWord(value); {
+	case !errors.As(err, &notPath):
+		return err
 	case strings.Contains(value, open):
-		return "bad template"
+		return fmt.Errorf("a ${ass://…} in it holds no secret path; %w", err)
 	case word != "":
-		return word + " is not a secret path"
+		return fmt.Errorf("%s is not a secret path; %w", word[1:], err)
 	default:
-		return "the value is not a secret path"
+		return fmt.Errorf("the value is not a secret path; %w", err)
 	}
 }
 

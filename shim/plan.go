@@ -2,6 +2,7 @@ package shim
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 
@@ -110,7 +111,7 @@ func inheritedBindings(environ []string, mapped map[string]bool) (bindings []Bin
 		t, ok, err := ParseInherited(value)
 		switch {
 		case err != nil:
-			problems = append(problems, mappingError("environment", errors.New(name+": "+err.Error())))
+			problems = append(problems, mappingError("environment", fmt.Errorf("%s: %w", name, blame(value, err))))
 		case ok:
 			bindings = append(bindings, Binding{Name: name, Value: t, Origin: "environment", inherited: true})
 		}

@@ -27,13 +27,17 @@ type Reference struct {
 
 const defaultMode fs.FileMode = 0o400
 
+// pathError is what is wrong with the path of a reference, as opposed to its
+// options.
+type pathError struct{ error }
+
 // ParseReference reads namespace/KEY with options behind a question mark, with
 // or without ass:// before it. Its error does not repeat what it was given.
 func ParseReference(s string) (Reference, error) {
 	path, options, hasOptions := strings.Cut(strings.TrimPrefix(s, scheme), "?")
 	ref, err := vault.ParseRef(path)
 	if err != nil {
-		return Reference{}, err
+		return Reference{}, pathError{err}
 	}
 	r := Reference{Ref: ref, Mode: defaultMode}
 	if !hasOptions {

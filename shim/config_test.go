@@ -1,0 +1,92 @@
+package shim
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestFlagsEndAtTheFirstWordThatIsNone(t *testing.T) {
+	for _, tt := range []struct{ args, argv []string }{
+		{[]string{"node", "-v", "--mapping", "x"}, []string{"node", "-v", "--mapping", "x"}},
+		{[]string{"-v", "--timeout", "5s", "node", "-v"}, []string{"node", "-v"}},
+		{[]string{"--", "-weird", "--"}, []string{"-weird", "--"}},
+		{[]string{"--timeout=5s", "--", "a", "", "b c"}, []string{"a", "", "b c"}},
+	} {
+		cfg, err := ParseConfig(tt.args, nil)
+		if err != nil || !slices.Equal(cfg.Argv, tt.argv) {
+			t.Errorf("%q: got %q, %v; want %q", tt.args, cfg.Argv, err, tt.argv)
+		}
+	}
+}
+
+func TestFlagsWinOverVariablesAndEmptyVariablesAreUnset(t *testing.T) {
+	cfg, err := ParseConfig([]string{"--timeout=5s", "true"}, []string{
+		"ASS_TIMEOUT=nonsense", "ASS_MAPPING=", "ASS_VERBOSE=1", "ASS_TOKEN_TTL=15m", "ASS_VERBOSE=0", "ASS_API_URL= http://localhost:1/v1/ ",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Timeout != 5*time.Second || cfg.MappingFile != "" || !cfg.Verbose || cfg.TokenTTL != 15*time.Minute || cfg.URL.String() != "http://localhost:1" {
+		t.Errorf("got %+v", cfg)
+	}
+}
+
+func TestBaseURLIsTakenWithOrWithoutSlashAndVersion(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://v.example":           "https://v.example",
+		"https://v.example/":          "https://v.example",
+		"https://v.example/v1":        "https://v.example",
+		"https://v.example:8443/v1/":  "https://v.example:8443",
+		"https://v.example/proxy/v1/": "https://v.example/proxy",
+		"http://[::1]:80":             "http://[::1]:80",
+	} {
+		cfg, err := ParseConfig([]string{"--api-url", in, "true"}, nil)
+		if err != nil || cfg.URL.String() != want {
+			t.Errorf("%s: got %s, %v; want %s", in, cfg.URL, err, want)
+		}
+	}
+}
+
+func TestEveryMalformedSettingIsNamed(t *testing.T) {
+	for _, tt := range []struct {
+		args, environ []string
+		want          string
+		code          int
+	}{
+		{[]string{"--nope"}, nil, "unknown flag --nope", 64},
+		{[]string{"--mapping"}, nil, "flag needs an argument: --mapping", 64},
+		{nil, nil, "no command to run", 64},
+		{[]string{"--timeout=fast", "x"}, nil, "--timeout: must be a duration such as 90s or 2m", 64},
+		{[]string{"--verbose=maybe", "x"}, nil, "--verbose: must be true or false", 64},
+		{[]string{"--mapping=", "x"}, nil, "--mapping: needs a value", 64},
+		{[]string{"x"}, []string{"ASS_TIMEOUT=-1s", "ASS_VERBOSE=si", "ASS_TOKEN_TTL=90s", "ASS_LOG_FORMAT=xml"},
+			"ASS_TIMEOUT: must be a duration such as 90s or 2m\n" +
+				"ASS_TOKEN_TTL: must be a whole number of minutes, such as 5m\n" +
+				"ASS_LOG_FORMAT: must be text or json\n" +
+				"ASS_VERBOSE: must be true or false", 78},
+		{[]string{"x"}, []string{"ASS_AGENT_KEY=k", "ASS_AGENT_KEY_FILE=f"}, "ASS_AGENT_KEY and ASS_AGENT_KEY_FILE are both set", 78},
+		{[]string{"x"}, []string{"ASS_API_URL=ftp://x"}, "ASS_API_URL: must be a URL such as https://api.agentsecretstore.com", 78},
+		{[]string{"x"}, []string{"ASS_API_URL=https://u:p@x"}, "ASS_API_URL: must not hold a user or password", 78},
+		{[]string{"x"}, []string{"ASS_API_URL=https://x?a"}, "ASS_API_URL: must not hold a ? or #", 78},
+		{[]string{"x"}, []string{"ASS_API_URL=http://vault"}, "the vault's URL is http, which would send the agent key in clear to vault", 78},
+		{[]string{"x"}, []string{"HTTPS_PROXY=http://u:p@h:x"}, "HTTPS_PROXY is not the URL of a proxy", 78},
+		{[]string{"x"}, []string{"http_proxy=gopher://h"}, "http_proxy is not the URL of a proxy", 78},
+	} {
+		_, err := ParseConfig(tt.args, tt.environ)
+		if err == nil || err.Error() != tt.want || ExitCode(err) != tt.code {
+			t.Errorf("%q %q:\ngot  %v (%d)\nwant %s (%d)", tt.args, tt.environ, err, ExitCode(err), tt.want, tt.code)
+		}
+	}
+}
+
+func TestHTTPIsAllowedOnLoopbackAndOnRequest(t *testing.T) {
+	for _, args := range [][]string{
+		{"--api-url=http://127.9.9.9", "x"}, {"--api-url=http://[::1]:8", "x"}, {"--api-url=http://LOCALHOST", "x"},
+		{"--allow-http", "--api-url=http://vault", "x"},
+	} {
+		if _, err := ParseConfig(args, nil); err != nil {
+			t.Errorf("%q: got %v", args, err)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package shim
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestMappingReadsEveryForm(t *testing.T) {
+	in := "\uFEFF# comment\r\n" +
+		"A=production/app/A\r\n" +
+		"\r\n" +
+		"export B=ass://production/app/B # comment\n" +
+		"  C = 'production/my app/C#1'\n" +
+		`D="postgres://u:${ass://production/pg/PW}@h/d?x=1"` + "\n" +
+		"E=production/app/E?optional&field=/a/b&decode=base64&as=file&mode=0444\n" +
+		"F=production/app/F?default=a%26b%3D+c\n" +
+		"G='$${ass:// ${ass://production/app/G}'\n" +
+		"H.x=production/sp%20ace/H%2525\n" +
+		"I=production/é/I # é\n"
+	want := `A = production/app/A (m:2)
+B = production/app/B (m:4)
+C = production/my%20app/C%231 (m:5)
+D = postgres://u:${ass://production/pg/PW}@h/d?x=1 (m:6)
+E = production/app/E?optional&field=/a/b&decode=base64&as=file&mode=0444 (m:7)
+F = production/app/F?default=a%26b%3D%2Bc (m:8)
+G = $${ass:// ${ass://production/app/G} (m:9)
+H.x = production/sp%20ace/H%2525 (m:10)
+I = production/%C3%A9/I (m:11)
+`
+	bindings, err := ParseMapping("m", []byte(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	for _, b := range bindings {
+		got.WriteString(b.Name + " = " + b.Value.String() + " (" + b.Origin + ")\n")
+	}
+	if got.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", &got, want)
+	}
+}
+
+// Each line is refused with exactly this message behind "m:1: ".
+var badLines = []struct{ line, want string }{
+	{"A", "the line has no ="},
+	{"=a/b", "the name before = is not one of letters, digits, _ and ., not beginning with a digit or ."},
+	{"A-B=a/b", "the name before = is not one of letters, digits, _ and ., not beginning with a digit or ."},
+	{"1A=a/b", "the name before = is not one of letters, digits, _ and ., not beginning with a digit or ."},
+	{"A B=a/b", "the name before = is not one of letters, digits, _ and ., not beginning with a digit or ."},
+	{"A=", "A has no value"},
+	{"A= # a/b", "A has no value"},
+	{"A=debug", `A: "debug" is not a secret path; a path has a namespace and a key, like production/app/DEBUG`},
+	{"A=Tr0ub4dor", `A: the value is not a secret path; a path has a namespace and a key, like production/app/DEBUG`},
+	{"A=https://example.com/x", "A: the value is not a secret path; a segment of a path cannot hold ':'"},
+	{"A=/a/b", "A: the value is not a secret path; a path has no empty segment: no slash at its start or end, and no two in a row"},
+	{"A=a//b", "A: the value is not a secret path; a path has no empty segment: no slash at its start or end, and no two in a row"},
+	{"A=a/b/", "A: the value is not a secret path; a path has no empty segment: no slash at its start or end, and no two in a row"},
+	{"A=a/../b", "A: the value is not a secret path; a path has no . or .. segment"},
+	{"A=a/%2e%2e/b", "A: the value is not a secret path; a path has no . or .. segment"},
+	{"A=a/b%2Fc", "A: the value is not a secret path; a segment of a path cannot hold '/'"},
+	{"A=a/*", "A: the value is not a secret path; a segment of a path cannot hold '*'"},
+	{"A=a/%zz", "A: the value is not a secret path; a % in a path must be followed by two hex digits; write a literal one as %25"},
+	{"A=a/%00", "A: the value is not a secret path; a path cannot hold the unprintable character U+0000"},
+	{"A=a/%ff", "A: the value is not a secret path; a path is UTF-8"},
+	{"A=a/b#c", "A: a quote or a # inside a word needs quotes around the whole value: NAME='value'"},
+	{`A=a/b"c"`, "A: a quote or a # inside a word needs quotes around the whole value: NAME='value'"},
+	{`A={"k":"v"}`, "A: a quote or a # inside a word needs quotes around the whole value: NAME='value'"},
+	{`A="a/b`, "A: an unclosed quote, or an escape that double quotes do not know; in single quotes everything stands for itself"},
+	{`A="a/b"#c`, "A: nothing but a comment, after a blank, can follow the closing quote"},
+	{`A="a/b" "c"`, "A: nothing but a comment, after a blank, can follow the closing quote"},
+	{`A="C:\temp ${ass://a/b}"`, `A: \t, \b and \f in double quotes are control characters; in single quotes a backslash stands for itself`},
+	{"A=a/b\x00", "the line holds a control character"},
+	{"A=\xff/b", "the line is not UTF-8"},
+	{"A='x ${ass://a/b'", "A: a ${ass:// is not closed by }"},
+	{"A='x ${ass://b}'", "A: a ${ass://…} in it holds no secret path; a path has a namespace and a key, like production/app/DEBUG"},
+	{"A='x ${ass://a/b?as=file}'", "A: as=file cannot stand in a template: the file holds the secret alone"},
+	{"A='$${ass://a/b}'", "A: it holds no reference: $${ass:// stands for a literal ${ass://"},
+	{"A=a/b?", "A: unknown option; known are optional, default, field, decode, as and mode"},
+	{"A=a/b?raw", `A: unknown option "raw"; known are optional, default, field, decode, as and mode`},
+	{"A=a/b?optional=1", "A: option optional takes no value"},
+	{"A=a/b?optional&optional", `A: option "optional" is given twice`},
+	{"A=a/b?default", "A: option default needs a text, as in default=none; it may be empty"},
+	{"A=a/b?default=%2", "A: a % in an option must be followed by two hex digits; write a literal one as %25"},
+	{"A=a/b?field=", "A: option field needs a name or a JSON pointer, as in field=password or field=/db/password"},
+	{"A=a/b?field=/a~2", "A: option field needs a name or a JSON pointer, as in field=password or field=/db/password"},
+	{"A=a/b?decode=hex", "A: option decode knows base64 only, as in decode=base64"},
+	{"A=a/b?as=env", "A: option as knows file only, as in as=file"},
+	{"A=a/b?as=file&mode=0777", "A: option mode needs an octal file mode, as in mode=0444"},
+	{"A=a/b?mode=0444", "A: option mode goes with as=file"},
+	{"A=" + strings.Repeat("a", 70000), "the line is longer than 65536 bytes"},
+}
+
+func TestMappingRefusesEveryMalformedLine(t *testing.T) {
+	for _, tt := range badLines {
+		name := tt.line
+		if len(name) > 40 {
+			name = name[:40]
+		}
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseMapping("m", []byte(tt.line))
+			if err == nil {
+				t.Fatal("got no error")
+			}
+			if got, want := err.Error(), "m:1: "+tt.want; got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			if got := ExitCode(err); got != 78 {
+				t.Errorf("got exit code %d, want 78", got)
+			}
+		})
+	}
+}
+
+func TestMappingListsEveryBadLineAndNamesBothDuplicates(t *testing.T) {
+	_, err := ParseMapping("ass.env", []byte("A=a/b\nB\nA=c/d\nC=debug\n"))
+	want := "ass.env:2: the line has no =\n" +
+		"ass.env:3: A is mapped already on line 1\n" +
+		`ass.env:4: C: "debug" is not a secret path; a path has a namespace and a key, like production/app/DEBUG`
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
