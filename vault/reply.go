@@ -119,18 +119,17 @@ func quote(text string, secrets ...Secret) string {
 		}
 	}
 	var b strings.Builder
-	n := 0
+	room := maxMessage
 	for _, r := range text {
-		if n == maxMessage {
+		shown := string(r)
+		if !unicode.IsPrint(r) {
+			shown = strings.Trim(strconv.QuoteRune(r), "'")
+		}
+		if room -= utf8.RuneCountInString(shown); room < 0 {
 			b.WriteString("…")
 			break
 		}
-		n++
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-		} else {
-			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		}
+		b.WriteString(shown)
 	}
 	return b.String()
 }

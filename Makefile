@@ -1,0 +1,32 @@
+# Goals, meant for humans:
+#   make build   bin/ass-exec and bin/ass-devvault, for this machine
+#   make demo    the main job against the embedded dev vault; needs only Go
+#   make test    every test, with the race detector
+#   make lint    gofmt, go vet, staticcheck, golangci-lint
+#   make image   the container image ass-exec:dev
+#   make clean   what the others made
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS = -s -w -X main.version=$(VERSION)
+GOBUILD = CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)"
+
+.PHONY: build demo test lint image clean
+
+build:
+	$(GOBUILD) -o bin/ ./cmd/ass-exec ./cmd/ass-devvault
+
+demo: build
+	@examples/local/demo.sh
+
+test:
+	go vet ./...
+	go test -race ./...
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
+
+clean:
+	rm -rf bin dist

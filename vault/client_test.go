@@ -1,0 +1,379 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+const (
+	canaryKey   = "ass_canary_key_000000000000"
+	canaryToken = "canary.token.000000"
+	canaryValue = "canary-value-000000"
+)
+
+// instant is a backoff timer that does not wait but remembers how long it
+// should have.
+type instant struct {
+	mu    *sync.Mutex
+	waits *[]time.Duration
+	c     chan time.Time
+}
+
+func (i *instant) Start(d time.Duration) {
+	i.mu.Lock()
+	*i.waits = append(*i.waits, d)
+	i.mu.Unlock()
+	i.c <- time.Time{}
+}
+func (i *instant) Stop()               {}
+func (i *instant) C() <-chan time.Time { return i.c }
+
+// testClient talks to a server with the given handler of secrets, which issues
+// tokens without being asked to. The waits are not waited for.
+func testClient(t *testing.T, secrets http.HandlerFunc) (*Client, *[]time.Duration) {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/tokens", func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `{"token":"`+canaryToken+`","requires_approval":false}`)
+	})
+	mux.HandleFunc("/v1/secrets/", secrets)
+	return clientOf(t, mux)
+}
+
+func clientOf(t *testing.T, h http.Handler) (*Client, *[]time.Duration) {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := new([]time.Duration)
+	mu := new(sync.Mutex)
+	return &Client{
+		URL: u, Key: NewSecret(canaryKey), UserAgent: "ass-exec/test", TokenTTL: 5 * time.Minute, Timeout: time.Minute,
+		newTimer: func() backoff.Timer { return &instant{mu, waits, make(chan time.Time, 1)} },
+	}, waits
+}
+
+func readOne(c *Client, ref Ref) (Result, error) {
+	ctx := context.Background()
+	s, err := c.Open(ctx, []string{ReadScope(string(ref))})
+	if err != nil {
+		return Result{}, err
+	}
+	defer s.Close()
+	results, err := s.Read(ctx, []Ref{ref})
+	return results[ref], err
+}
+
+func TestRequestsAreWhatTheAPIExpects(t *testing.T) {
+	var got []string
+	c, _ := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = append(got, fmt.Sprintf("%s %s %s|%s|%s|%s %s", r.Method, r.RequestURI, r.Header.Get("Authorization"),
+			r.Header.Get("User-Agent"), r.Header.Get("Accept"), r.Header.Get("Content-Type"), body))
+		io.WriteString(w, `{"token":"tok","value":"v"}`)
+	}))
+	ref, err := ParseRef("production/sp ace/a%25b%23c%3Fd+e")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readOne(c, ref); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"POST /v1/tokens Bearer " + canaryKey + `|ass-exec/test|application/json|application/json {"scopes":["secrets:read:production/sp ace/a%b#c?d+e"],"ttl":"5m"}`,
+		"GET /v1/secrets/production/sp%20ace/a%25b%23c%3Fd+e Bearer tok|ass-exec/test|application/json|application/json ",
+	}
+	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Each reply to a read, and what becomes of it.
+func TestRepliesAreClassified(t *testing.T) {
+	const ok = `{"value":"` + canaryValue + `","version":3,"access_tier":"standard"}`
+	for _, tt := range []struct {
+		claim   string
+		status  int
+		body    string
+		reason  Reason
+		retried bool
+		text    string // of the error
+	}{
+		{"value", 200, ok, 0, false, ""},
+		{"any 2xx", 203, ok, 0, false, ""},
+		{"unknown fields", 200, `{"value":"` + canaryValue + `","new":{"a":[1]}}`, 0, false, ""},
+		{"own names", 200, `{"value":"` + canaryValue + `","namespace":"a/b","key":"C","path":"a/b/C"}`, 0, false, ""},
+		{"another path", 200, `{"value":"x","path":"a/b/D"}`, Protocol, false, "the reply is about another secret than the one asked for"},
+		{"another key", 200, `{"value":"x","key":"D"}`, Protocol, false, "the reply is about another secret than the one asked for"},
+		{"another namespace", 200, `{"value":"x","namespace":"a"}`, Protocol, false, "the reply is about another secret than the one asked for"},
+		{"no value", 200, `{}`, Protocol, false, "the reply holds no value that is a string"},
+		{"value in capitals", 200, `{"VALUE":"x"}`, Protocol, false, "the reply holds no value that is a string"},
+		{"null", 200, `{"value":null}`, Protocol, false, "the reply holds no value that is a string"},
+		{"number", 200, `{"value":42}`, Protocol, false, "the reply holds no value that is a string"},
+		{"lone surrogate", 200, `{"value":"a\ud800"}`, Protocol, false, "the reply holds no value that is a string"},
+		{"not UTF-8", 200, "{\"value\":\"a\xff\"}", Protocol, false, "the reply is not JSON (200)"},
+		{"page of a proxy", 200, "<html>" + canaryValue, Protocol, false, "the reply is not JSON (200)"},
+		{"array", 200, "[]", Protocol, false, "the reply is not JSON (200)"},
+		{"trailing garbage", 200, ok + "x", Protocol, false, "the reply is not JSON (200)"},
+		{"empty", 204, "", Protocol, false, "the reply is not JSON (204)"},
+		{"too large", 200, `{"value":"` + strings.Repeat("x", maxBody) + `"}`, Protocol, false, "the reply is larger than 1 MiB (200)"},
+		{"redirect", 307, "", Protocol, false, "redirected to https://evil.example, which is not followed (307)"},
+		{"bad request", 400, `{"error":{"code":"X","message":"m"}}`, Protocol, false, "unexpected reply Bad Request (400): m"},
+		{"unauthorized twice", 401, `{"detail":"m"}`, Denied, false, "refused (401): m"},
+		{"forbidden", 403, `{"error":{"code":"SCOPE_DENIED","message":"no"},"detail":"other"}`, Denied, false, "refused (403): no"},
+		{"not found", 404, `{"error":{"code":"SECRET_NOT_FOUND","message":"no"}}`, NotFound, false, "not found (404): no"},
+		{"not found, other envelope", 404, `{"detail":"no"}`, NotFound, false, "not found (404): no"},
+		{"not found by a proxy", 404, "<html>", Protocol, false, "unexpected reply Not Found (404)"},
+		{"not found by a gateway", 404, `{"message":"no Route matched"}`, Protocol, false, "unexpected reply Not Found (404): no Route matched"},
+		{"conflict", 409, `{}`, Protocol, false, "unexpected reply Conflict (409)"},
+		{"validation", 422, `{"detail":[{"loc":["query","ttl"],"msg":"bad","type":"t"}]}`, Protocol, false, "unexpected reply Unprocessable Entity (422): query ttl: bad"},
+		{"rate limit", 429, `{}`, Unavailable, true, "answered Too Many Requests (429)"},
+		{"server error", 500, `{"error":"m"}`, Unavailable, true, "answered Internal Server Error (500): m"},
+		{"a CDN's own", 522, ``, Unavailable, true, "answered status 522 (522)"},
+		{"not implemented", 501, ``, Protocol, false, "unexpected reply Not Implemented (501)"},
+		{"hostile message", 403, `{"error":{"message":"\u001b[2J\n` + canaryKey + " " + canaryToken + strings.Repeat("é", 300) + `"}}`, Denied, false,
+			`refused (403): \x1b[2J\n[redacted] [redacted]` + strings.Repeat("é", maxMessage-len(`\x1b[2J\n[redacted] [redacted]`)) + "…"},
+	} {
+		t.Run(tt.claim, func(t *testing.T) {
+			reads := 0
+			c, _ := testClient(t, func(w http.ResponseWriter, r *http.Request) {
+				reads++
+				if tt.retried && reads == 3 {
+					io.WriteString(w, ok)
+					return
+				}
+				w.Header().Set("Location", "https://evil.example/x")
+				w.WriteHeader(tt.status)
+				io.WriteString(w, tt.body)
+			})
+			var retried []*Error
+			c.OnRetry = func(e *Error, _ time.Duration) { retried = append(retried, e) }
+			got, err := readOne(c, "a/b/C")
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := got.Err
+			if tt.retried {
+				if e != nil || reads != 3 || len(retried) != 2 {
+					t.Fatalf("got %v after %d reads, %d retries; want a value after 3", e, reads, len(retried))
+				}
+				e = retried[1]
+			}
+			if tt.reason == 0 {
+				if e != nil || got.Value.Reveal() != canaryValue {
+					t.Errorf("got %v, want the value", e)
+				}
+				return
+			}
+			if e == nil || e.Reason != tt.reason || !strings.HasSuffix(e.Cause(), tt.text) {
+				t.Errorf("got %+v, %v\nwant %d %s", e, e, tt.reason, tt.text)
+			}
+		})
+	}
+}
+
+func TestTokenRepliesAreClassified(t *testing.T) {
+	for _, tt := range []struct {
+		claim, body string
+		reason      Reason
+		text        string
+	}{
+		{"token alone", `{"token":"tok"}`, 0, ""},
+		{"everything", `{"token":"tok","expires_at":"2026-06-02T11:30:00.123Z","requires_approval":false,"approval_id":null,"scopes":[]}`, 0, ""},
+		{"approval comes before the token", `{"token":"tok","requires_approval":true,"approval_id":"apr_1"}`, Pending, "a human's approval is needed"},
+		{"no token", `{"requires_approval":false}`, Protocol, "the reply holds no token"},
+		{"empty token", `{"token":""}`, Protocol, "the reply holds no token"},
+		{"token that ends a header", `{"token":"a\r\nX: y"}`, Protocol, "the reply holds a token that cannot be sent in a header"},
+	} {
+		t.Run(tt.claim, func(t *testing.T) {
+			c, _ := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, tt.body) }))
+			s, err := c.Open(context.Background(), []string{"secrets:read:a/B"})
+			if tt.reason == 0 {
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Close()
+				return
+			}
+			var e *Error
+			if !errors.As(err, &e) || e.Reason != tt.reason || e.Cause() != tt.text {
+				t.Errorf("got %+v, want %d %s", err, tt.reason, tt.text)
+			}
+		})
+	}
+}
+
+func TestRetryAfterIsObeyedInBothForms(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, tt := range []struct {
+		header, date string
+		want         time.Duration
+	}{
+		{"", "", 0},
+		{"7", "", 7 * time.Second},
+		{"0", "", 0},
+		{"-3", "", 0},
+		{"soon", "", 0},
+		{"99999999999999999999", "", 1 << 31 * time.Second},
+		{now.Add(9 * time.Second).Format(http.TimeFormat), "", 9 * time.Second},
+		{now.Add(-9 * time.Second).Format(http.TimeFormat), "", 0},
+		{now.Add(time.Hour).Format(http.TimeFormat), now.Add(time.Hour - 4*time.Second).Format(http.TimeFormat), 4 * time.Second},
+	} {
+		h := http.Header{"Retry-After": {tt.header}, "Date": {tt.date}}
+		if got := retryAfter(h, now); got != tt.want {
+			t.Errorf("%q at %q: got %s, want %s", tt.header, tt.date, got, tt.want)
+		}
+	}
+}
+
+func TestWaitsHaveFullJitterOnTopOfRetryAfter(t *testing.T) {
+	reads := 0
+	c, waits := testClient(t, func(w http.ResponseWriter, r *http.Request) {
+		if reads++; reads > 8 {
+			io.WriteString(w, `{"value":"v"}`)
+			return
+		}
+		if reads == 1 {
+			w.Header().Set("Retry-After", "3")
+		}
+		w.WriteHeader(503)
+	})
+	if got, err := readOne(c, "a/B"); err != nil || got.Err != nil {
+		t.Fatal(err, got.Err)
+	}
+	bound := firstWait
+	for i, wait := range *waits {
+		low := time.Duration(0)
+		if i == 0 {
+			low = 3 * time.Second
+		}
+		if wait < low || wait > low+bound {
+			t.Errorf("wait %d: got %s, want %s to %s", i, wait, low, low+bound)
+		}
+		bound = min(2*bound, maxWait)
+	}
+	if len(*waits) != 8 {
+		t.Errorf("got %d waits, want 8", len(*waits))
+	}
+}
+
+func TestRetryEndsWithoutAWaitThatLeavesNoTime(t *testing.T) {
+	c, waits := testClient(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "61")
+		w.WriteHeader(429)
+	})
+	got, err := readOne(c, "a/B")
+	if err != nil || got.Err == nil || got.Err.Reason != Unavailable || got.Err.Attempts != 1 || len(*waits) != 0 {
+		t.Errorf("got %+v, %v, waits %v", got.Err, err, *waits)
+	}
+}
+
+func TestRefusedTokenIsReplacedOnceForAllReads(t *testing.T) {
+	tokens, refused := 0, sync.Map{}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/tokens", func(w http.ResponseWriter, r *http.Request) {
+		tokens++
+		fmt.Fprintf(w, `{"token":"t%d"}`, tokens)
+	})
+	mux.HandleFunc("/v1/secrets/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "Bearer t1" {
+			refused.Store(r.URL.Path, true)
+			w.WriteHeader(401)
+			return
+		}
+		io.WriteString(w, `{"value":"v"}`)
+	})
+	c, _ := clientOf(t, mux)
+	ctx := context.Background()
+	s, err := c.Open(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	refs := []Ref{"a/A", "a/B", "a/C", "a/D"}
+	results, err := s.Read(ctx, refs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range refs {
+		if results[ref].Err != nil {
+			t.Errorf("%s: %v", ref, results[ref].Err)
+		}
+	}
+	if tokens != 2 {
+		t.Errorf("got %d token requests, want 2", tokens)
+	}
+}
+
+func TestCanceledReadReturnsTheContextsError(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	c, _ := testClient(t, func(w http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	})
+	s, err := c.Open(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Read(ctx, []Ref{"a/B"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBudgetEndsAHangWithTheLastRealError(t *testing.T) {
+	reads := 0
+	c, _ := testClient(t, func(w http.ResponseWriter, r *http.Request) {
+		if reads++; reads == 1 {
+			w.WriteHeader(503)
+			return
+		}
+		<-r.Context().Done()
+	})
+	c.Timeout = 300 * time.Millisecond
+	got, err := readOne(c, "a/B")
+	if err != nil || got.Err == nil || got.Err.Status != 503 || got.Err.Reason != Unavailable {
+		t.Errorf("got %+v, %v", got.Err, err)
+	}
+}
+
+func TestSecretIsPrintedByNothing(t *testing.T) {
+	s := NewSecret(canaryValue)
+	holder := struct {
+		S Secret
+		p *Secret
+	}{s, &s}
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "s", s, "h", holder)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("m", "s", s, "h", holder)
+	out := log.String()
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%p", "%T"} {
+		out += fmt.Sprintf(verb, s) + fmt.Sprintf(verb, &s) + fmt.Sprintf(verb, holder) + fmt.Sprintf(verb, []Secret{s})
+	}
+	b, err := json.Marshal(map[string]any{"s": s, "h": holder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out += string(b)
+	for _, leak := range []string{canaryValue, fmt.Sprintf("%x", canaryValue)} {
+		if strings.Contains(out, leak) {
+			t.Errorf("%q is printed in\n%s", leak, out)
+		}
+	}
+}
