@@ -1,10 +1,12 @@
 package shim
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 
 	"github.com/agent-secret-store/ass-exec/vault"
 )
@@ -16,6 +18,7 @@ var DefaultMappings = []string{"ass.env", "/etc/ass-exec/ass.env"}
 type plan struct {
 	cfg      *Config
 	key      vault.Secret
+	roots    func() (*x509.CertPool, error)
 	bindings []Binding // what is left to fetch, in the order of the mapping
 	path     string    // of the command; empty if PATH itself is fetched
 }
@@ -23,7 +26,7 @@ type plan struct {
 // newPlan makes every check that needs no network, and lists all that failed.
 // With failures the plan holds what could be made out.
 func newPlan(cfg *Config) (*plan, Errors) {
-	p := &plan{cfg: cfg}
+	p := &plan{cfg: cfg, roots: sync.OnceValues(cfg.Roots.Load)}
 	found, problems := p.bind()
 	if len(problems) == 0 && !found {
 		problems = append(problems, nothingToDoError())
@@ -34,7 +37,7 @@ func newPlan(cfg *Config) (*plan, Errors) {
 		problems = appendError(problems, err)
 	}
 	if cfg.Roots.Explicit() {
-		if _, err := cfg.Roots.Load(); err != nil {
+		if _, err := p.roots(); err != nil {
 			problems = append(problems, rootsError(err))
 		}
 	}

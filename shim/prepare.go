@@ -60,7 +60,7 @@ func (p *plan) fetch(ctx context.Context, version string, log *slog.Logger) ([]r
 func (p *plan) client(version string, log *slog.Logger) *vault.Client {
 	c := p.cfg
 	return &vault.Client{
-		URL: c.URL, Key: p.key, Roots: c.Roots, UserAgent: "ass-exec/" + version,
+		URL: c.URL, Key: p.key, Roots: p.roots, UserAgent: "ass-exec/" + version,
 		TokenTTL: c.TokenTTL, Timeout: c.Timeout,
 		// It would have the standard library print the bearer.
 		HTTP1:   debugsHTTP2(c.Environ),

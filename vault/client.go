@@ -6,6 +6,7 @@ package vault
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -26,7 +27,7 @@ const attemptTimeout = 10 * time.Second
 type Client struct {
 	URL       *url.URL // of the API, without /v1
 	Key       Secret   // the agent key
-	Roots     Roots
+	Roots     func() (*x509.CertPool, error) // what is trusted; called once, if at all
 	UserAgent string
 
 	// TokenTTL is the lifetime asked for a token, rounded up to whole
@@ -74,10 +75,9 @@ func ReadScope(path string) string { return "secrets:read:" + path }
 // the context's.
 func (c *Client) Open(ctx context.Context, scopes []string) (*Session, error) {
 	s := &Session{Client: c, scopes: scopes}
-	load := c.Roots.Load
+	load := sync.OnceValues(c.Roots)
 	if c.URL.Scheme == "https" {
 		// Reading the roots takes as long as connecting: do both at once.
-		load = sync.OnceValues(c.Roots.Load)
 		go func() { _, _ = load() }()
 	}
 	s.pool = newPool(c.URL, load, c.HTTP1)

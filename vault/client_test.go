@@ -64,7 +64,7 @@ func clientOf(t *testing.T, h http.Handler) (*Client, *[]time.Duration) {
 	waits := new([]time.Duration)
 	mu := new(sync.Mutex)
 	return &Client{
-		URL: u, Key: NewSecret(canaryKey), UserAgent: "ass-exec/test", TokenTTL: 5 * time.Minute, Timeout: time.Minute,
+		URL: u, Key: NewSecret(canaryKey), Roots: Roots{}.Load, UserAgent: "ass-exec/test", TokenTTL: 5 * time.Minute, Timeout: time.Minute,
 		newTimer: func() backoff.Timer { return &instant{mu, waits, make(chan time.Time, 1)} },
 	}, waits
 }
