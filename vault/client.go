@@ -25,8 +25,8 @@ const attemptTimeout = 10 * time.Second
 
 // Client holds what it takes to talk to a vault. URL and Key are required.
 type Client struct {
-	URL       *url.URL // of the API, without /v1
-	Key       Secret   // the agent key
+	URL       *url.URL                       // of the API, without /v1
+	Key       Secret                         // the agent key
 	Roots     func() (*x509.CertPool, error) // what is trusted; called once, if at all
 	UserAgent string
 
