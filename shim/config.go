@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,11 +28,13 @@ type Config struct {
 	URL          *url.URL
 	AllowHTTP    bool
 	Roots        vault.Roots
-	MappingFile  string // empty: the first of DefaultMappings that exists
+	MappingFile  string   // empty: the first of DefaultMappings that exists
+	Namespaces   []string // to import whole
 	PreserveEnv  bool
 	KeepAgentKey bool
 	Timeout      time.Duration // zero: no limit
 	TokenTTL     time.Duration
+	Check        bool // report, and run nothing
 	JSON         bool // of everything on stderr
 	Verbose      bool
 	Version      bool
@@ -63,6 +66,8 @@ var settings = []setting{
 	{flag: "mapping", env: "ASS_MAPPING", arg: "FILE", def: "./ass.env, then /etc/ass-exec/ass.env",
 		help: "which secret feeds which variable",
 		set:  text(func(c *Config) *string { return &c.MappingFile })},
+	{flag: "namespace", env: "ASS_NAMESPACE", arg: "NAME", help: "import every secret of a namespace; repeat, or separate by commas",
+		set: addNamespaces},
 	{flag: "preserve-env", env: "ASS_PRESERVE_ENV", help: "a variable already set keeps its value",
 		set: boolean(func(c *Config) *bool { return &c.PreserveEnv })},
 	{flag: "keep-agent-key", env: "ASS_KEEP_AGENT_KEY", help: "pass the agent key on to the command",
@@ -71,6 +76,8 @@ var settings = []setting{
 		set: duration(func(c *Config) *time.Duration { return &c.Timeout })},
 	{flag: "token-ttl", env: "ASS_TOKEN_TTL", arg: "TIME", def: "5m", help: "lifetime of the scoped token, in whole minutes",
 		set: setTokenTTL},
+	{flag: "check", help: "resolve and report to stdout, run nothing",
+		set: boolean(func(c *Config) *bool { return &c.Check })},
 	{flag: "log-format", env: "ASS_LOG_FORMAT", arg: "FORMAT", def: "text", help: "text or json, for all of stderr",
 		set: setLogFormat},
 	{flag: "verbose", short: "v", env: "ASS_VERBOSE", help: "say what is done: names, paths, durations; never a value",
@@ -100,7 +107,7 @@ func ParseConfig(args, environ []string) (Config, error) {
 	cfg.Roots.CertFile, _ = lookupEnv(environ, "SSL_CERT_FILE")
 	cfg.Roots.CertDir, _ = lookupEnv(environ, "SSL_CERT_DIR")
 	problems = append(problems, cfg.validate()...)
-	if len(problems) == 0 && len(argv) == 0 && !cfg.Version && !cfg.Help {
+	if len(problems) == 0 && len(argv) == 0 && !cfg.Version && !cfg.Help && !cfg.Check {
 		problems = append(problems, usageError("no command to run"))
 	}
 	return cfg, problems.orNil()
@@ -217,6 +224,19 @@ func duration(field func(*Config) *time.Duration) func(*Config, string) error {
 		*field(c) = d
 		return nil
 	}
+}
+
+func addNamespaces(c *Config, v string) error {
+	for _, name := range strings.Split(v, ",") {
+		namespace, err := vault.ParseNamespace(strings.TrimSpace(name))
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(c.Namespaces, namespace) {
+			c.Namespaces = append(c.Namespaces, namespace)
+		}
+	}
+	return nil
 }
 
 func setTokenTTL(c *Config, v string) error {

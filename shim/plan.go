@@ -16,38 +16,52 @@ var DefaultMappings = []string{"ass.env", "/etc/ass-exec/ass.env"}
 
 // plan is a run as far as it is known without the network.
 type plan struct {
-	cfg      *Config
-	key      vault.Secret
-	roots    func() (*x509.CertPool, error)
-	bindings []Binding // what is left to fetch, in the order of the mapping
-	path     string    // of the command; empty if PATH itself is fetched
+	cfg       *Config
+	key       vault.Secret
+	roots     func() (*x509.CertPool, error)
+	bindings  []Binding       // what is left to fetch, in the order of the mapping
+	names     map[string]bool // of all variables mapped, what is preserved included
+	reachable bool            // key and roots are there
+	path      string          // of the command; empty if PATH itself is fetched
 }
 
 // newPlan makes every check that needs no network, and lists all that failed.
 // With failures the plan holds what could be made out.
 func newPlan(cfg *Config) (*plan, Errors) {
-	p := &plan{cfg: cfg, roots: sync.OnceValues(cfg.Roots.Load)}
+	p := &plan{cfg: cfg, names: make(map[string]bool), roots: sync.OnceValues(cfg.Roots.Load)}
 	found, problems := p.bind()
-	if len(problems) == 0 && !found {
+	if len(problems) == 0 && !found && len(cfg.Namespaces) == 0 {
 		problems = append(problems, nothingToDoError())
 	}
-	if len(p.bindings) > 0 {
-		key, err := cfg.agentKey()
-		p.key = key
-		problems = appendError(problems, err)
+	if !p.empty() {
+		problems = append(problems, p.credentials()...)
 	}
-	if cfg.Roots.Explicit() {
-		if _, err := p.roots(); err != nil {
-			problems = append(problems, rootsError(err))
-		}
-	}
-	if len(cfg.Argv) > 0 && !p.binds("PATH") {
+	if len(cfg.Argv) > 0 && !p.names["PATH"] {
 		path, err := lookPath(cfg.Argv[0], cfg.Environ)
 		p.path = path
 		problems = appendError(problems, err)
 	}
 	return p, problems
 }
+
+// credentials gets what a request needs: the agent key and, where the operator
+// names them, the roots.
+func (p *plan) credentials() Errors {
+	var problems Errors
+	key, err := p.cfg.agentKey()
+	p.key = key
+	problems = appendError(problems, err)
+	if p.cfg.Roots.Explicit() {
+		if _, err := p.roots(); err != nil {
+			problems = append(problems, rootsError(err))
+		}
+	}
+	p.reachable = len(problems) == 0
+	return problems
+}
+
+// empty reports whether nothing is left to fetch.
+func (p *plan) empty() bool { return len(p.bindings)+len(p.cfg.Namespaces) == 0 }
 
 func appendError(es Errors, e *Error) Errors {
 	if e != nil {
@@ -60,25 +74,18 @@ func appendError(es Errors, e *Error) Errors {
 // anything at all, which is another thing than nothing being left to fetch.
 func (p *plan) bind() (found bool, problems Errors) {
 	mapped, found, problems := p.cfg.readMapping()
-	inMapping := make(map[string]bool)
 	for _, b := range mapped {
-		inMapping[b.Name] = true
+		p.names[b.Name] = true
 		if !p.cfg.PreserveEnv || !isSet(p.cfg.Environ, b.Name) {
 			p.bindings = append(p.bindings, b)
 		}
 	}
-	inherited, errs := inheritedBindings(p.cfg.Environ, inMapping)
+	inherited, errs := inheritedBindings(p.cfg.Environ, p.names)
+	for _, b := range inherited {
+		p.names[b.Name] = true
+	}
 	p.bindings = append(p.bindings, inherited...)
 	return found || len(inherited)+len(errs) > 0, append(problems, errs...)
-}
-
-func (p *plan) binds(name string) bool {
-	for _, b := range p.bindings {
-		if b.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // readMapping reads the mapping file, if there is one.

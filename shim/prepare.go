@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/agent-secret-store/ass-exec/vault"
@@ -28,33 +31,61 @@ func Prepare(ctx context.Context, cfg Config, version string, log *slog.Logger) 
 // row is a binding with what became of it.
 type row struct {
 	Binding
-	value  string
-	absent bool // optional, and there is nothing to set
-	errs   Errors
+	sources []source // one for each reference
+	value   string
+	absent  bool // optional, and there is nothing to set
+	errs    Errors
 }
 
 // fetch gets every secret of the plan and makes the values of the variables.
+// Its rows are all there unless nothing could be asked for; an error with rows
+// is what is wrong with them.
 func (p *plan) fetch(ctx context.Context, version string, log *slog.Logger) ([]row, error) {
-	if len(p.bindings) == 0 {
+	if p.empty() {
 		return nil, nil
 	}
 	start := time.Now()
-	refs := distinctRefs(p.bindings)
-	session, err := p.client(version, log).Open(ctx, scopesOf(refs))
+	session, err := p.client(version, log).Open(ctx, p.scopes())
 	if err != nil {
 		return nil, p.openError(ctx, err)
 	}
 	defer session.Close()
-	results, err := session.Read(ctx, refs)
-	if err != nil {
+	bindings, results, problems := p.gather(ctx, session)
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	log.Info(fmt.Sprintf("read %d secrets for %d variables in %s", len(refs), len(p.bindings), time.Since(start).Round(time.Millisecond)))
-	rows := resolve(p.bindings, results)
+	log.Info(fmt.Sprintf("read %d secrets for %d variables in %s", len(results), len(bindings), time.Since(start).Round(time.Millisecond)))
+	rows := resolve(bindings, results)
 	for _, r := range rows {
-		r.log(results, log)
+		r.log(log)
+		problems = append(problems, r.errs...)
 	}
-	return rows, problemsOf(rows).orNil()
+	return rows, problems.orNil()
+}
+
+// gather reads the secrets that the bindings name and, at the same time, lists
+// the namespaces; what these bring in is read after that.
+func (p *plan) gather(ctx context.Context, session *vault.Session) ([]Binding, map[vault.Ref]vault.Result, Errors) {
+	var results map[vault.Ref]vault.Result
+	listings := make([]listing, len(p.cfg.Namespaces))
+	var wg sync.WaitGroup
+	wg.Go(func() { results = session.Read(ctx, distinctRefs(p.bindings)) })
+	for i, namespace := range p.cfg.Namespaces {
+		wg.Go(func() {
+			items, err := session.List(ctx, namespace)
+			listings[i] = listing{namespace, items, err}
+		})
+	}
+	wg.Wait()
+	imported, problems := p.imports(listings)
+	var more []vault.Ref
+	for _, ref := range distinctRefs(imported) {
+		if _, ok := results[ref]; !ok {
+			more = append(more, ref)
+		}
+	}
+	maps.Copy(results, session.Read(ctx, more))
+	return slices.Concat(p.bindings, imported), results, problems
 }
 
 func (p *plan) client(version string, log *slog.Logger) *vault.Client {
@@ -68,11 +99,18 @@ func (p *plan) client(version string, log *slog.Logger) *vault.Client {
 	}
 }
 
+// source is a secret as it was found, without its value.
+type source struct {
+	ref     vault.Ref
+	version int64
+	tier    string
+}
+
 // log tells, without the value, where a variable's value comes from.
-func (r row) log(results map[vault.Ref]vault.Result, log *slog.Logger) {
-	for _, ref := range r.Value.Refs() {
+func (r row) log(log *slog.Logger) {
+	for _, s := range r.sources {
 		if len(r.errs) == 0 && !r.absent {
-			log.Info(fmt.Sprintf("%s: %s from %s, version %d", r.Origin, r.Name, ref, results[ref].Version))
+			log.Info(fmt.Sprintf("%s: %s from %s, version %d", r.Origin, r.Name, s.ref, s.version))
 		}
 	}
 }
@@ -117,10 +155,15 @@ func distinctRefs(bindings []Binding) []vault.Ref {
 	return refs
 }
 
-func scopesOf(refs []vault.Ref) []string {
-	scopes := make([]string, len(refs))
-	for i, ref := range refs {
-		scopes[i] = vault.ReadScope(string(ref))
+// scopes asks for the named secrets one by one: one sensitive secret under a
+// wildcard would hold up the whole token.
+func (p *plan) scopes() []string {
+	var scopes []string
+	for _, ref := range distinctRefs(p.bindings) {
+		scopes = append(scopes, vault.ReadScope(string(ref)))
+	}
+	for _, namespace := range p.cfg.Namespaces {
+		scopes = append(scopes, vault.ReadScope(namespace+"/*"))
 	}
 	return scopes
 }

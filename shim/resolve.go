@@ -21,14 +21,6 @@ func resolve(bindings []Binding, results map[vault.Ref]vault.Result) []row {
 	return rows
 }
 
-func problemsOf(rows []row) Errors {
-	var problems Errors
-	for _, r := range rows {
-		problems = append(problems, r.errs...)
-	}
-	return problems
-}
-
 func (b Binding) resolve(results map[vault.Ref]vault.Result) row {
 	r := row{Binding: b}
 	var value strings.Builder
@@ -37,7 +29,9 @@ func (b Binding) resolve(results map[vault.Ref]vault.Result) row {
 			value.WriteString(part.text)
 			continue
 		}
-		v, err := part.ref.value(results[part.ref.Ref])
+		result := results[part.ref.Ref]
+		r.sources = append(r.sources, source{part.ref.Ref, result.Version, result.Tier})
+		v, err := part.ref.value(result)
 		var vaultErr *vault.Error
 		switch {
 		case errors.Is(err, errAbsent):

@@ -95,8 +95,8 @@ func (c *Client) Open(ctx context.Context, scopes []string) (*Session, error) {
 func (s *Session) Close() { s.pool.close() }
 
 // Read reads each secret once, all of them concurrently, and returns a result
-// for each. The error is the context's: then nothing is known of any.
-func (s *Session) Read(ctx context.Context, refs []Ref) (map[Ref]Result, error) {
+// for each. Where the context ended, the results mean nothing.
+func (s *Session) Read(ctx context.Context, refs []Ref) map[Ref]Result {
 	results := make([]Result, len(refs))
 	batch := s.pool.burst(len(refs))
 	defer batch.release()
@@ -105,14 +105,11 @@ func (s *Session) Read(ctx context.Context, refs []Ref) (map[Ref]Result, error) 
 		wg.Go(func() { results[i] = s.read(ctx, ref, batch) })
 	}
 	wg.Wait()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	byRef := make(map[Ref]Result, len(refs))
 	for i, ref := range refs {
 		byRef[ref] = results[i]
 	}
-	return byRef, nil
+	return byRef
 }
 
 func (s *Session) read(ctx context.Context, ref Ref, batch *burst) Result {

@@ -76,8 +76,7 @@ func readOne(c *Client, ref Ref) (Result, error) {
 		return Result{}, err
 	}
 	defer s.Close()
-	results, err := s.Read(ctx, []Ref{ref})
-	return results[ref], err
+	return s.Read(ctx, []Ref{ref})[ref], nil
 }
 
 func TestRequestsAreWhatTheAPIExpects(t *testing.T) {
@@ -307,10 +306,7 @@ func TestRefusedTokenIsReplacedOnceForAllReads(t *testing.T) {
 	}
 	defer s.Close()
 	refs := []Ref{"a/A", "a/B", "a/C", "a/D"}
-	results, err := s.Read(ctx, refs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	results := s.Read(ctx, refs)
 	for _, ref := range refs {
 		if results[ref].Err != nil {
 			t.Errorf("%s: %v", ref, results[ref].Err)
@@ -321,7 +317,7 @@ func TestRefusedTokenIsReplacedOnceForAllReads(t *testing.T) {
 	}
 }
 
-func TestCanceledReadReturnsTheContextsError(t *testing.T) {
+func TestReadEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c, _ := testClient(t, func(w http.ResponseWriter, r *http.Request) {
 		cancel()
@@ -332,8 +328,8 @@ func TestCanceledReadReturnsTheContextsError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := s.Read(ctx, []Ref{"a/B"}); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+	if got := s.Read(ctx, []Ref{"a/B"})["a/B"]; !errors.Is(got.Err, context.Canceled) {
+		t.Errorf("got %v", got.Err)
 	}
 }
 

@@ -46,6 +46,9 @@ func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (
 	case err != nil:
 		return report.failure(err)
 	}
+	if cfg.Check {
+		return check(watch, cfg, stdout, report)
+	}
 	return report.failure(start(watch, cfg, report))
 }
 
@@ -72,4 +75,3 @@ func versionString() string {
 	}
 	return "(devel)"
 }
-

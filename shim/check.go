@@ -1,0 +1,90 @@
+package shim
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+)
+
+// Report is what --check tells. It holds no value.
+type Report struct {
+	Variables []Variable `json:"variables"`
+	Command   string     `json:"command,omitempty"` // the file that would be executed
+	Problems  []string   `json:"problems"`          // all of them, those of variables included
+	ExitCode  int        `json:"exit_code"`         // of a real run, if it is not 0
+}
+
+// Variable is one line of a Report. Several secrets in one template are joined
+// by commas.
+type Variable struct {
+	Name     string  `json:"name"`
+	Path     string  `json:"path"`
+	Versions []int64 `json:"versions,omitempty"`
+	Tier     string  `json:"tier,omitempty"`
+	Origin   string  `json:"origin"`
+	Problem  string  `json:"problem,omitempty"`
+}
+
+// Check does everything that Prepare does, but goes on after a failure as far
+// as it can. The error holds what is wrong; it is the context's if that ended.
+func Check(ctx context.Context, cfg Config, version string, log *slog.Logger) (Report, error) {
+	p, local := newPlan(&cfg)
+	rows := make([]row, len(p.bindings))
+	for i, b := range p.bindings {
+		rows[i].Binding = b
+	}
+	var remote error
+	if p.reachable {
+		var fetched []row
+		if fetched, remote = p.fetch(ctx, version, log); fetched != nil {
+			rows = fetched
+		}
+		if err := ctx.Err(); err != nil {
+			return Report{}, err
+		}
+	}
+	report := Report{Command: p.path}
+	if len(local) == 0 && remote == nil && len(cfg.Argv) > 0 {
+		var cmd *Command
+		if cmd, remote = p.build(rows); remote == nil {
+			report.Command = cmd.Path
+		}
+	}
+	problems := slices.Concat(local, AsErrors(remote))
+	// A real run would not have got any further than the local checks.
+	report.ExitCode = ExitCode(local.orNil())
+	if report.ExitCode == 0 {
+		report.ExitCode = ExitCode(remote)
+	}
+	report.Problems = make([]string, len(problems))
+	for i, e := range problems {
+		report.Problems[i] = e.Msg
+	}
+	for _, r := range rows {
+		report.Variables = append(report.Variables, r.variable())
+	}
+	return report, problems.orNil()
+}
+
+func (r row) variable() Variable {
+	v := Variable{Name: r.Name, Origin: r.Origin}
+	var paths, tiers []string
+	for _, ref := range r.Value.Refs() {
+		paths = append(paths, string(ref))
+	}
+	for _, s := range r.sources {
+		v.Versions = append(v.Versions, s.version)
+		if s.tier != "" && !slices.Contains(tiers, s.tier) {
+			tiers = append(tiers, s.tier)
+		}
+	}
+	v.Path, v.Tier = strings.Join(paths, ", "), strings.Join(tiers, ", ")
+	switch {
+	case len(r.errs) > 0:
+		v.Problem = strings.TrimPrefix(r.errs.Error(), r.Origin+": "+r.Name+": ")
+	case r.absent:
+		v.Problem = "not there, which is allowed"
+	}
+	return v
+}

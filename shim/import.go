@@ -1,0 +1,110 @@
+package shim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agent-secret-store/ass-exec/vault"
+)
+
+// listing is what a namespace holds, or why that is not known.
+type listing struct {
+	namespace string
+	items     []vault.Listed
+	err       *vault.Error
+}
+
+// Names that decide how a program or a shell starts are set by nobody who can
+// only write a secret into a namespace. So are ours.
+var (
+	protectedPrefixes = []string{"LD_", "DYLD_", "GIT_", "ASS_", "BASH_FUNC_"}
+	protectedNames    = []string{
+		"PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "ZDOTDIR",
+		"NODE_OPTIONS", "NODE_PATH", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PERL5LIB", "PERL5OPT", "PERL5DB",
+		"RUBYOPT", "RUBYLIB", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH",
+		"GCONV_PATH", "GLIBC_TUNABLES", "GODEBUG", "PHPRC", "PHP_INI_SCAN_DIR",
+	}
+)
+
+// imports makes a binding of every listed secret whose variable is not mapped
+// already, or lists everything that stands in the way.
+func (p *plan) imports(listings []listing) ([]Binding, Errors) {
+	var bindings []Binding
+	var problems Errors
+	mapped := make(map[vault.Ref]bool)
+	for _, ref := range distinctRefs(p.bindings) {
+		mapped[ref] = true
+	}
+	byName := make(map[string]vault.Ref)
+	for _, l := range listings {
+		if l.err != nil || len(l.items) == 0 {
+			problems = append(problems, listError(l))
+			continue
+		}
+		for _, item := range l.items {
+			name := variableOf(item.Ref)
+			if p.names[name] || byName[name] == item.Ref || p.cfg.PreserveEnv && isSet(p.cfg.Environ, name) {
+				continue
+			}
+			if err := p.checkImport(name, item.Ref, byName[name]); err != nil {
+				if !mapped[item.Ref] {
+					problems = append(problems, err)
+				}
+				continue
+			}
+			byName[name] = item.Ref
+			bindings = append(bindings, Binding{
+				Name: name, Origin: "namespace " + l.namespace,
+				Value: Template{bare: true, parts: []part{{ref: &Reference{Ref: item.Ref, Mode: defaultMode}}}},
+			})
+		}
+	}
+	return bindings, problems
+}
+
+func (p *plan) checkImport(name string, ref, other vault.Ref) *Error {
+	e := &Error{Code: CodeConfig, Hint: "give it a name of its own with a mapping line, like NAME=" + ref.Escaped()}
+	switch {
+	case other != "":
+		e.Msg = fmt.Sprintf("namespace: %s and %s would both be %s", other, ref, name)
+	case protected(name):
+		e.Msg = fmt.Sprintf("namespace: %s would set %s, which decides how programs start", ref, name)
+	case !validName(name):
+		e.Msg = fmt.Sprintf("namespace: %s would be %s, which is no name of a variable", ref, name)
+	default:
+		return nil
+	}
+	return e
+}
+
+// variableOf is the key in upper case, with _ for what no variable's name has.
+func variableOf(ref vault.Ref) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		}
+		return '_'
+	}, ref.Key())
+}
+
+func protected(name string) bool {
+	return slices.Contains(protectedNames, name) ||
+		slices.ContainsFunc(protectedPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+}
+
+func listError(l listing) *Error {
+	if l.err == nil || l.err.Reason == vault.NotFound {
+		return &Error{
+			Code: CodeNotFound, Msg: fmt.Sprintf("namespace %s holds no secret", l.namespace),
+			Hint: "check the spelling of --namespace, with ass secrets list " + l.namespace,
+		}
+	}
+	return &Error{
+		Code: codeOf(l.err.Reason), Msg: fmt.Sprintf("namespace %s: %v", l.namespace, l.err), Err: l.err,
+		Hint: "listing needs the scope " + vault.ReadScope(l.namespace+"/*") + "; a mapping file does without it",
+	}
+}
