@@ -34,11 +34,13 @@ type Config struct {
 	KeepAgentKey bool
 	Timeout      time.Duration // zero: no limit
 	TokenTTL     time.Duration
-	Check        bool // report, and run nothing
-	JSON         bool // of everything on stderr
-	Verbose      bool
-	Version      bool
-	Help         bool
+	// ApprovalTimeout is how long to wait for a human; zero: not at all.
+	ApprovalTimeout time.Duration
+	Check           bool // report, and run nothing
+	JSON            bool // of everything on stderr
+	Verbose         bool
+	Version         bool
+	Help            bool
 }
 
 // setting is one thing that can be configured, by a flag, a variable or both.
@@ -74,6 +76,8 @@ var settings = []setting{
 		set: boolean(func(c *Config) *bool { return &c.KeepAgentKey })},
 	{flag: "timeout", env: "ASS_TIMEOUT", arg: "TIME", def: "60s", help: "for everything before the command starts; 0 = for ever",
 		set: duration(func(c *Config) *time.Duration { return &c.Timeout })},
+	{flag: "approval-timeout", env: "ASS_APPROVAL_TIMEOUT", arg: "TIME", def: "10m", help: "how long to wait for a human's approval; 0 = do not wait",
+		set: duration(func(c *Config) *time.Duration { return &c.ApprovalTimeout })},
 	{flag: "token-ttl", env: "ASS_TOKEN_TTL", arg: "TIME", def: "5m", help: "lifetime of the scoped token, in whole minutes",
 		set: setTokenTTL},
 	{flag: "check", help: "resolve and report to stdout, run nothing",
@@ -92,7 +96,7 @@ var settings = []setting{
 // environment, from which a flag takes precedence. With an error, the Config
 // still says how to report it.
 func ParseConfig(args, environ []string) (Config, error) {
-	cfg := Config{Environ: environ, Timeout: time.Minute, TokenTTL: 5 * time.Minute}
+	cfg := Config{Environ: environ, Timeout: time.Minute, ApprovalTimeout: 10 * time.Minute, TokenTTL: 5 * time.Minute}
 	cfg.URL, _ = url.Parse(DefaultURL)
 	given, argv, usageErr := parseFlags(args)
 	cfg.Argv = argv

@@ -92,10 +92,10 @@ func (p *plan) client(version string, log *slog.Logger) *vault.Client {
 	c := p.cfg
 	return &vault.Client{
 		URL: c.URL, Key: p.key, Roots: p.roots, UserAgent: "ass-exec/" + version,
-		TokenTTL: c.TokenTTL, Timeout: c.Timeout,
+		TokenTTL: c.TokenTTL, Timeout: c.Timeout, ApprovalTimeout: c.ApprovalTimeout,
 		// It would have the standard library print the bearer.
 		HTTP1:   debugsHTTP2(c.Environ),
-		OnRetry: warnOfRetries(log),
+		OnRetry: warnOfRetries(log), OnApproval: warnOfApproval(log),
 	}
 }
 

@@ -40,22 +40,26 @@ func (p *plan) openError(ctx context.Context, err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	out := &Error{Code: codeOf(e.Reason), Msg: e.Error(), Hint: p.tokenHint(e), Err: e}
-	switch e.Reason {
-	case vault.Denied:
-		out.Msg = "the vault does not give a token for " + strings.Join(e.Scopes, " ") + ": " + e.Error()
-		if e.Status == 401 {
-			out.Msg = "the vault refuses the agent key: " + e.Error()
-		}
-	case vault.Pending:
-		out.Msg = "a human must approve " + strings.Join(e.Scopes, " ") + ": approval " + e.ApprovalID
-		if e.ApprovalID == "" {
-			out.Msg = "a human must approve " + strings.Join(e.Scopes, " ") + ", but the vault named no approval"
-		}
-	case vault.Protocol, vault.NotFound:
-		out.Msg = "no token: " + e.Error()
+	return Errors{{Code: codeOf(e.Reason), Msg: tokenMessage(e), Hint: p.tokenHint(e), Err: e}}
+}
+
+func tokenMessage(e *vault.Error) string {
+	scopes := strings.Join(e.Scopes, " ")
+	switch {
+	case e.Reason == vault.Denied && e.Op == vault.OpApproval && e.Status == 0:
+		return fmt.Sprintf("approval %s of %s was denied by a human", e.ApprovalID, scopes)
+	case e.Reason == vault.Denied && e.Status == 401:
+		return "the vault refuses the agent key: " + e.Error()
+	case e.Reason == vault.Denied:
+		return "the vault does not give a token for " + scopes + ": " + e.Error()
+	case e.Reason == vault.Pending && e.ApprovalID == "":
+		return "a human must approve " + scopes + ", but the vault named no approval"
+	case e.Reason == vault.Pending:
+		return fmt.Sprintf("a human must approve %s: approval %s: %v", scopes, e.ApprovalID, e)
+	case e.Reason == vault.Protocol || e.Reason == vault.NotFound:
+		return "no token: " + e.Error()
 	}
-	return Errors{out}
+	return e.Error()
 }
 
 // tokenHint says what to do about a failure to get a token.
@@ -65,6 +69,9 @@ func (p *plan) tokenHint(e *vault.Error) string {
 	case vault.Unavailable:
 		return fmt.Sprintf("check that %s is right (--api-url) and can be reached from here; --timeout is %s", host, p.cfg.Timeout)
 	case vault.Denied:
+		if e.Op == vault.OpApproval && e.Status == 0 {
+			return "ask the person who denied it, or ask for no sensitive secret"
+		}
 		if e.Status == 401 {
 			return "check the agent key: it may be mistyped, revoked, or another vault's"
 		}
@@ -73,7 +80,7 @@ func (p *plan) tokenHint(e *vault.Error) string {
 		if e.ApprovalID == "" {
 			return "look for it in the dashboard, or ask for no sensitive secret"
 		}
-		return "run: ass approvals approve " + e.ApprovalID
+		return "run ass approvals approve " + e.ApprovalID + " and start again; --approval-timeout is " + p.cfg.ApprovalTimeout.String()
 	case vault.Protocol, vault.NotFound:
 		return fmt.Sprintf("check --api-url: is %s the vault's API, and no proxy or other server before it?", p.cfg.URL)
 	case vault.Untrusted:
@@ -121,6 +128,21 @@ func warnOfRetries(log *slog.Logger) func(*vault.Error, time.Duration) {
 		}
 		last, at = cause, time.Now()
 		log.Warn(cause + "; trying again in " + wait.Round(time.Millisecond).String())
+	}
+}
+
+// warnOfApproval tells the operator what to do for a human's approval, and now
+// and then how long is left for it.
+func warnOfApproval(log *slog.Logger) func(vault.Approval) {
+	const repeat = time.Minute
+	var told time.Duration // what was left when it was told
+	return func(a vault.Approval) {
+		if told != 0 && told-a.Left < repeat {
+			return
+		}
+		told = a.Left
+		log.Warn(fmt.Sprintf("waiting for a human to approve %s: run ass approvals approve %s; %s left",
+			strings.Join(a.Scopes, " "), a.ID, a.Left.Round(time.Second)))
 	}
 }
 

@@ -36,11 +36,16 @@ type Client struct {
 	// Timeout bounds everything but the wait for an approval, retries
 	// included. Zero is no bound.
 	Timeout time.Duration
+	// ApprovalTimeout bounds the wait for a human's approval. Zero waits for
+	// none: then one that is needed is an Error at once.
+	ApprovalTimeout time.Duration
 	// HTTP1 keeps the client from using HTTP/2.
 	HTTP1 bool
 	// OnRetry, if set, is told of every failed attempt before the wait that
 	// follows it. It is called from several goroutines.
 	OnRetry func(err *Error, wait time.Duration)
+	// OnApproval, if set, is told before each wait for a human's approval.
+	OnApproval func(Approval)
 
 	now      func() time.Time     // tests only
 	newTimer func() backoff.Timer // tests only
@@ -54,9 +59,10 @@ type Session struct {
 	deadline time.Time // of the budget; zero: none
 	scopes   []string
 
-	mu      sync.Mutex // held while a token is asked for
-	token   Secret
-	renewed bool
+	mu       sync.Mutex // held while a token is asked for
+	token    Secret
+	renewed  bool
+	approved bool // by a human
 }
 
 // Result is what reading one secret came to.
@@ -259,6 +265,25 @@ func redirectTarget(h http.Header) string {
 	}
 	return "another address"
 }
+
+func (c *Client) timer() backoff.Timer {
+	if c.newTimer != nil {
+		return c.newTimer()
+	}
+	return &realTimer{}
+}
+
+type realTimer struct{ *time.Timer }
+
+func (t *realTimer) Start(d time.Duration) { t.Timer = time.NewTimer(d) }
+
+func (t *realTimer) Stop() {
+	if t.Timer != nil {
+		t.Timer.Stop()
+	}
+}
+
+func (t *realTimer) C() <-chan time.Time { return t.Timer.C }
 
 func (c *Client) clock() time.Time {
 	if c.now != nil {

@@ -46,11 +46,7 @@ func (s *Session) retry(ctx context.Context, ask request, try func(context.Conte
 			s.OnRetry(last, wait)
 		}
 	}
-	var timer backoff.Timer
-	if s.newTimer != nil {
-		timer = s.newTimer()
-	}
-	err := backoff.RetryNotifyWithTimer(operation, backoff.WithContext(policy, ctx), notify, timer)
+	err := backoff.RetryNotifyWithTimer(operation, backoff.WithContext(policy, ctx), notify, s.timer())
 	if err != nil && last == nil {
 		last = &Error{Reason: Unavailable, Op: ask.op, Path: ask.path, Text: "no time left", Err: err}
 	}

@@ -8,25 +8,36 @@ import (
 	"time"
 )
 
-// issue asks for the session's token. A second call replaces it.
+// issue asks for the session's token, and waits for a human if it takes one.
 func (s *Session) issue(ctx context.Context) *Error {
-	minutes := max(1, int((s.TokenTTL+time.Minute-1)/time.Minute))
-	ask := request{
-		op: OpToken, method: http.MethodPost, url: "/v1/tokens",
-		body: map[string]any{"scopes": s.scopes, "ttl": fmt.Sprintf("%dm", minutes)},
+	ask := s.tokenRequest()
+	token, err := s.requestToken(ctx, ask)
+	if err != nil && err.Reason == Pending {
+		token, err = s.awaitApproval(ctx, ask, err)
+		s.approved = true
 	}
-	var token Secret
-	err := s.do(ctx, ask, s.Key, func(r *reply) *Error {
-		var err *Error
-		token, err = parseToken(r.object)
-		return err
-	})
 	if err != nil {
 		err.Scopes = s.scopes
 		return err
 	}
 	s.token = token
 	return nil
+}
+
+func (s *Session) tokenRequest() request {
+	minutes := max(1, int((s.TokenTTL+time.Minute-1)/time.Minute))
+	return request{
+		op: OpToken, method: http.MethodPost, url: "/v1/tokens",
+		body: map[string]any{"scopes": s.scopes, "ttl": fmt.Sprintf("%dm", minutes)},
+	}
+}
+
+func (s *Session) requestToken(ctx context.Context, ask request) (token Secret, err *Error) {
+	err = s.do(ctx, ask, s.Key, func(r *reply) *Error {
+		token, err = parseToken(r.object)
+		return err
+	})
+	return token, err
 }
 
 // parseToken takes the token out of a reply. An approval that is needed comes
@@ -36,8 +47,12 @@ func parseToken(o object) (Secret, *Error) {
 		id, _ := o.text("approval_id")
 		return Secret{}, &Error{Reason: Pending, ApprovalID: quote(id), Text: "a human's approval is needed"}
 	}
-	token, ok := o.text("token")
-	if !ok || token == "" {
+	token, _ := o.text("token")
+	return checkToken(token)
+}
+
+func checkToken(token string) (Secret, *Error) {
+	if token == "" {
 		return Secret{}, protocolError("the reply holds no token")
 	}
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -69,13 +84,17 @@ func (s *Session) authorized(ctx context.Context, ask request, use func(*reply) 
 }
 
 // renew replaces the token that was refused, unless another request has done
-// so already or it was done before.
+// so already, it was done before, or a human would have to be asked again.
 func (s *Session) renew(ctx context.Context, refused Secret) *Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.token != refused || s.renewed {
+	if s.token != refused || s.renewed || s.approved {
 		return nil
 	}
 	s.renewed = true
-	return s.issue(ctx)
+	token, err := s.requestToken(ctx, s.tokenRequest())
+	if err == nil {
+		s.token = token
+	}
+	return err
 }

@@ -1,0 +1,158 @@
+package vault
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	firstPoll = 2 * time.Second
+	maxPoll   = 15 * time.Second
+	// settleTime is how long an approval that is granted may take to show in
+	// the answer to a token request.
+	settleTime = 15 * time.Second
+)
+
+// Approval is a request that waits for a human.
+type Approval struct {
+	ID     string
+	Scopes []string
+	Left   time.Duration // how long it will be waited for
+}
+
+// approval is the state of an approval as the vault tells it.
+type approval struct {
+	status     string
+	token      Secret // with some vaults, once it is approved
+	expiresAt  time.Time
+	retryAfter time.Duration // how long not to ask again
+}
+
+// awaitApproval waits until a human has approved what pending says is needed,
+// and returns the token. The time it takes does not count against the budget.
+func (s *Session) awaitApproval(ctx context.Context, ask request, pending *Error) (Secret, *Error) {
+	if s.ApprovalTimeout <= 0 || pending.ApprovalID == "" {
+		return Secret{}, pending
+	}
+	ended := func(reason Reason, text string, err error) (Secret, *Error) {
+		return Secret{}, &Error{Reason: reason, Op: OpApproval, ApprovalID: pending.ApprovalID, Text: text, Err: err}
+	}
+	start := s.clock()
+	until := start.Add(s.ApprovalTimeout)
+	var retryAfter time.Duration
+	for pause := firstPoll; ; pause = min(pause*3/2, maxPoll) {
+		left := until.Sub(s.clock())
+		if left <= 0 {
+			return ended(Pending, "the approval did not come in time", nil)
+		}
+		if s.OnApproval != nil {
+			s.OnApproval(Approval{ID: pending.ApprovalID, Scopes: s.scopes, Left: left})
+		}
+		if err := s.sleep(ctx, min(max(pause, retryAfter), left)); err != nil {
+			return ended(Pending, "the wait for the approval was ended", err)
+		}
+		state, err := s.poll(ctx, pending.ApprovalID)
+		if err != nil {
+			return Secret{}, err
+		}
+		retryAfter = state.retryAfter
+		if !state.expiresAt.IsZero() && state.expiresAt.Before(until) {
+			until = state.expiresAt
+		}
+		switch status := strings.ToLower(state.status); status {
+		case "approved", "granted":
+			s.extend(s.clock().Sub(start))
+			return s.collect(ctx, ask, state, pending)
+		case "denied", "rejected":
+			return ended(Denied, "a human denied the approval", nil)
+		case "expired", "timed_out", "cancelled", "canceled":
+			return ended(Pending, "the approval is "+status, nil)
+		}
+		// Anything else, a status not known included, is not an answer yet.
+	}
+}
+
+// poll asks once for the state of an approval. A fault that may pass counts as
+// no answer yet, since the wait has a limit of its own.
+func (s *Session) poll(ctx context.Context, id string) (approval, *Error) {
+	ask := request{op: OpApproval, path: id, method: http.MethodGet, url: "/v1/approvals/agent/" + url.PathEscape(id)}
+	r, err := s.attempt(ctx, ask, s.Key)
+	if err == nil {
+		err = s.judge(ask, r, s.Key)
+	}
+	switch {
+	case err == nil:
+		return parseApproval(r.object)
+	case err.temporary():
+		return approval{retryAfter: err.retryAfter}, nil
+	case err.Status == http.StatusNotFound || err.Status == http.StatusMethodNotAllowed:
+		err = &Error{Reason: Pending, Status: err.Status, Text: "the vault does not tell agents the state of an approval"}
+	}
+	err.Op, err.ApprovalID = OpApproval, id
+	return approval{}, err
+}
+
+func parseApproval(o object) (approval, *Error) {
+	var state approval
+	var err *Error
+	state.status, _ = o.text("status")
+	if token, ok := o.text("token"); ok {
+		// What expires is then the token.
+		state.token, err = checkToken(token)
+		return state, err
+	}
+	if expires, ok := o.text("expires_at"); ok {
+		state.expiresAt, _ = time.Parse(time.RFC3339, expires)
+	}
+	return state, nil
+}
+
+// collect gets the token of an approval that is granted: from its own state,
+// or by the same token request again. That one may still see the approval as
+// pending for a moment; a new approval would mean asking a human for ever.
+func (s *Session) collect(ctx context.Context, ask request, state approval, pending *Error) (Secret, *Error) {
+	if !state.token.Empty() {
+		return state.token, nil
+	}
+	until := s.clock().Add(settleTime)
+	for {
+		token, err := s.requestToken(ctx, ask)
+		if err == nil || err.Reason != Pending {
+			return token, err
+		}
+		if err.ApprovalID != pending.ApprovalID {
+			err.Text = "the approval " + pending.ApprovalID + " is granted, but the vault asks for another"
+			return Secret{}, err
+		}
+		if !s.clock().Before(until) {
+			err.Text = "the approval is granted, but the vault does not give the token"
+			return Secret{}, err
+		}
+		if err := s.sleep(ctx, firstPoll); err != nil {
+			return Secret{}, &Error{Reason: Pending, Op: OpApproval, ApprovalID: pending.ApprovalID, Text: "the wait for the token was ended", Err: err}
+		}
+	}
+}
+
+// extend gives the budget the time back that a human took.
+func (s *Session) extend(d time.Duration) {
+	if !s.deadline.IsZero() {
+		s.deadline = s.deadline.Add(d)
+	}
+}
+
+// sleep waits, on the same kind of timer as the retries.
+func (s *Session) sleep(ctx context.Context, d time.Duration) error {
+	timer := s.timer()
+	defer timer.Stop()
+	timer.Start(max(0, d))
+	select {
+	case <-timer.C():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
