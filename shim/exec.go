@@ -18,6 +18,7 @@ func (c *Command) Exec() error {
 	if err != nil {
 		return err
 	}
+	restoreSignals()
 	// Never by a raw system call: this restores the limit of open files that
 	// the Go runtime raised.
 	errno := unix.Exec(c.Path, c.Argv, env)

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	bin = dir
-	build := exec.Command("go", "build", "-trimpath", "-o", bin+"/", "./cmd/ass-exec", "./cmd/ass-devvault")
+	build := exec.Command("go", "build", "-trimpath", "-tags", "keepsignals", "-ldflags", "-checklinkname=0", "-o", bin+"/", "./cmd/ass-exec", "./cmd/ass-devvault")
 	build.Dir = "../.."
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {

@@ -22,6 +22,7 @@ func TestCommandIsStartedAsIfItHadBeenStartedDirectly(t *testing.T) {
 		"ulimit -Sn 512; ulimit -Hn 513; ulimit -Sc 0",
 		"exec 3</etc/passwd 7>/dev/null",
 		`trap "" HUP INT TSTP TTOU`,
+		`trap "" PIPE TERM USR1 USR2 ALRM VTALRM PROF`,
 		"exec </dev/null",
 		"cd /",
 	} {

@@ -1,0 +1,5 @@
+//go:build !keepsignals || !linux
+
+package shim
+
+func restoreSignals() {}
