@@ -134,4 +134,5 @@ func GitHubCommands(values []string) string {
 	return b.String()
 }
 
-var escapeData = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+// escapeData lacks only the line feed, which a line cannot hold.
+var escapeData = strings.NewReplacer("%", "%25", "\r", "%0D")

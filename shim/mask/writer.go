@@ -52,8 +52,7 @@ type timer interface {
 	Stop() bool
 }
 
-// Writer returns a Writer to dst. Its Write must be called by one goroutine
-// at a time.
+// Writer returns a Writer to dst.
 func (s *Set) Writer(dst io.Writer) *Writer {
 	w := &Writer{set: s, dst: dst}
 	t := time.AfterFunc(time.Hour, w.expire)

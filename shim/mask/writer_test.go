@@ -215,6 +215,14 @@ func TestWriterReportsErrors(t *testing.T) {
 	}
 }
 
+func TestLargeWriteIsReplacedThroughout(t *testing.T) {
+	text := strings.Repeat("some text with hunter2 in it, ", 10_000)
+	got := strings.Join(play(t, []string{"hunter2"}, []string{text}), "")
+	if want := strings.ReplaceAll(text, "hunter2", stars); got != want {
+		t.Errorf("got %d bytes, want %d with each value replaced", len(got), len(want))
+	}
+}
+
 func TestBinaryPassesUnharmed(t *testing.T) {
 	text := make([]byte, 1<<20)
 	rnd := rand.NewChaCha8([32]byte{1})
@@ -256,7 +264,7 @@ func naive(patterns []string, text string, pauses []int) string {
 		}
 	}
 	var b strings.Builder
-	for i := range text {
+	for i := range len(text) {
 		if !covered[i] {
 			b.WriteByte(text[i])
 		} else if i == 0 || !covered[i-1] {
