@@ -45,8 +45,10 @@ type node struct {
 	sibling int32
 }
 
-// New compiles the values, and the forms in which programs commonly print
-// them (see patterns). Values shorter than four bytes are left out.
+// New compiles the values, each line of those with several, and their base64,
+// URL and JSON forms. Values and lines shorter than four bytes are left out.
+// It is a net under accidents: a program that means to show a value has other
+// ways to write it.
 func New(values []string) *Set {
 	s := &Set{
 		starts: make(map[uint32]int32),

@@ -125,7 +125,8 @@ func TestWriterHoldsNoByteLonger(t *testing.T) {
 	write("t", true, 1)       // h is as old as before
 	write("ermin", true, 1)   // "hun" is out, but "t" is older than this
 	write("us, hun", true, 2) // only new bytes are held
-	write("dred!", false, 2)
+	write("hun", true, 3)     // the same, to the byte
+	write("dred!", false, 3)
 }
 
 func TestWriterIgnoresExpiryCalledOffTooLate(t *testing.T) {
