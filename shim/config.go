@@ -36,8 +36,9 @@ type Config struct {
 	TokenTTL     time.Duration
 	// ApprovalTimeout is how long to wait for a human; zero: not at all.
 	ApprovalTimeout time.Duration
-	Check           bool // report, and run nothing
-	JSON            bool // of everything on stderr
+	Install         string // copy the binary there, and run nothing
+	Check           bool   // report, and run nothing
+	JSON            bool   // of everything on stderr
 	Verbose         bool
 	Version         bool
 	Help            bool
@@ -82,6 +83,8 @@ var settings = []setting{
 		set: setTokenTTL},
 	{flag: "check", help: "resolve and report to stdout, run nothing",
 		set: boolean(func(c *Config) *bool { return &c.Check })},
+	{flag: "install", arg: "PATH", help: "copy this binary to PATH, run nothing",
+		set: text(func(c *Config) *string { return &c.Install })},
 	{flag: "log-format", env: "ASS_LOG_FORMAT", arg: "FORMAT", def: "text", help: "text or json, for all of stderr",
 		set: setLogFormat},
 	{flag: "verbose", short: "v", env: "ASS_VERBOSE", help: "say what is done: names, paths, durations; never a value",
@@ -111,11 +114,14 @@ func ParseConfig(args, environ []string) (Config, error) {
 	cfg.Roots.CertFile, _ = lookupEnv(environ, "SSL_CERT_FILE")
 	cfg.Roots.CertDir, _ = lookupEnv(environ, "SSL_CERT_DIR")
 	problems = append(problems, cfg.validate()...)
-	if len(problems) == 0 && len(argv) == 0 && !cfg.Version && !cfg.Help && !cfg.Check {
+	if len(problems) == 0 && len(argv) == 0 && cfg.runs() {
 		problems = append(problems, usageError("no command to run"))
 	}
 	return cfg, problems.orNil()
 }
+
+// runs reports whether a command is to be run.
+func (c *Config) runs() bool { return !c.Version && !c.Help && !c.Check && c.Install == "" }
 
 // parseFlags returns the values given to each flag and the words after the
 // flags.

@@ -41,17 +41,18 @@ func ParseMapping(name string, data []byte) ([]Binding, error) {
 			continue
 		}
 		var t Template
-		if err == nil {
-			t, err = parseMapped(variable, value)
-		}
-		if err == nil && first[variable] != 0 {
+		switch {
+		case err != nil:
+		case first[variable] != 0:
 			err = fmt.Errorf("%s is mapped already on line %d", variable, first[variable])
+		default:
+			first[variable] = n
+			t, err = parseMapped(variable, value)
 		}
 		if err != nil {
 			problems = append(problems, mappingError(origin, err))
 			continue
 		}
-		first[variable] = n
 		bindings = append(bindings, Binding{Name: variable, Value: t, Origin: origin, Line: n})
 	}
 	return bindings, problems.orNil()

@@ -45,8 +45,9 @@ func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (
 		return 0
 	case err != nil:
 		return report.failure(err)
-	}
-	if cfg.Check {
+	case cfg.Install != "":
+		return report.failure(install(cfg.Install))
+	case cfg.Check:
 		return check(watch, cfg, stdout, report)
 	}
 	return report.failure(start(watch, cfg, report))
