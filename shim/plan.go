@@ -30,10 +30,11 @@ type plan struct {
 func newPlan(cfg *Config) (*plan, Errors) {
 	p := &plan{cfg: cfg, names: make(map[string]bool), roots: sync.OnceValues(cfg.Roots.Load)}
 	found, problems := p.bind()
-	if len(problems) == 0 && !found && len(cfg.Namespaces) == 0 {
+	badMapping := len(problems) > 0
+	if !badMapping && !found && len(cfg.Namespaces) == 0 {
 		problems = append(problems, nothingToDoError())
 	}
-	if !p.empty() {
+	if badMapping || !p.empty() {
 		problems = append(problems, p.credentials()...)
 	}
 	if len(cfg.Argv) > 0 && !p.names["PATH"] {
