@@ -74,7 +74,9 @@ func (r row) variable() Variable {
 		paths = append(paths, string(ref))
 	}
 	for _, s := range r.sources {
-		v.Versions = append(v.Versions, s.version)
+		if s.version > 0 {
+			v.Versions = append(v.Versions, s.version)
+		}
 		if s.tier != "" && !slices.Contains(tiers, s.tier) {
 			tiers = append(tiers, s.tier)
 		}

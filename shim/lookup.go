@@ -27,7 +27,10 @@ func lookPath(name string, env []string) (string, *Error) {
 		return "", notFoundError(name, "an empty command")
 	}
 	if strings.Contains(name, "/") {
-		return name, checkExecutable(name, name)
+		if err := checkExecutable(name, name); err != nil {
+			return "", err
+		}
+		return name, nil
 	}
 	path, ok := lookupEnv(env, "PATH")
 	if !ok {

@@ -25,7 +25,7 @@ func check(watch *signalWatch, cfg shim.Config, stdout io.Writer, report *report
 	} else {
 		writeTable(stdout, result)
 	}
-	report.failure(err)
+	report.tell(err, result.ExitCode)
 	return result.ExitCode
 }
 

@@ -48,7 +48,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "samelines": sameLines},
 	})
 }
 
@@ -68,5 +68,15 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("%s: got exit status %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// sameLines demands that all lines of a file are the same.
+func sameLines(ts *testscript.TestScript, neg bool, args []string) {
+	lines := strings.Split(strings.TrimSpace(ts.ReadFile(args[0])), "\n")
+	for _, line := range lines {
+		if len(lines) < 2 || line != lines[0] {
+			ts.Fatalf("got %q, want the same line twice or more", lines)
+		}
 	}
 }

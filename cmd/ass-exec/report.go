@@ -37,9 +37,15 @@ func newReporter(w io.Writer, json, verbose bool) *reporter {
 }
 
 // failure tells everything that is wrong and returns the exit status for it.
-// A hint that several failures in a row share is told once, after the last.
 func (r *reporter) failure(err error) int {
 	status := shim.ExitCode(err)
+	r.tell(err, status)
+	return status
+}
+
+// tell tells everything that is wrong. A hint that several failures in a row
+// share is told once, after the last.
+func (r *reporter) tell(err error, status int) {
 	es := shim.AsErrors(err)
 	for i, e := range es {
 		hint := e.Hint
@@ -55,7 +61,6 @@ func (r *reporter) failure(err error) int {
 			r.line("hint", hint)
 		}
 	}
-	return status
 }
 
 func jsonAttrs(hint string, status int) []any {
