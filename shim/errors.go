@@ -2,6 +2,7 @@ package shim
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -23,6 +24,11 @@ const (
 	CodeNoCommand   Code = 127 // the command was not found
 	CodeSignal      Code = 128 // plus the number of the signal that came while fetching
 )
+
+// Codes lists every Code.
+func Codes() []Code {
+	return append(slices.Clone(precedence), CodeInternal, CodeSignal)
+}
 
 // precedence decides the exit status of several failures at once: what the
 // operator has to mend first comes first.

@@ -239,8 +239,10 @@ func (s *Session) judge(ask request, r *reply, bearer Secret) *Error {
 		return &Error{Reason: Protocol, Status: status, Text: "the reply is not JSON"}
 	case status/100 == 3:
 		e.Reason, e.Text = Protocol, "redirected to "+redirectTarget(r.header)+", which is not followed"
-	case status == 401 || status == 403:
-		e.Reason, e.Text = Denied, "refused"
+	case status == 401:
+		e.Reason, e.Text = Denied, "not authorized"
+	case status == 403:
+		e.Reason, e.Text = Denied, "access denied"
 	case status == 404 && r.object.enveloped() && ask.op != OpToken:
 		e.Reason, e.Text = NotFound, "not found"
 	case status == 408 || status == 425 || status == 429 || status >= 500 && status != 501 && status != 505:

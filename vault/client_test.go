@@ -134,8 +134,8 @@ func TestRepliesAreClassified(t *testing.T) {
 		{"too large", 200, `{"value":"` + strings.Repeat("x", maxBody) + `"}`, Protocol, false, "the reply is larger than 1 MiB (200)"},
 		{"redirect", 307, "", Protocol, false, "redirected to https://evil.example, which is not followed (307)"},
 		{"bad request", 400, `{"error":{"code":"X","message":"m"}}`, Protocol, false, "unexpected reply Bad Request (400): m"},
-		{"unauthorized twice", 401, `{"detail":"m"}`, Denied, false, "refused (401): m"},
-		{"forbidden", 403, `{"error":{"code":"SCOPE_DENIED","message":"no"},"detail":"other"}`, Denied, false, "refused (403): no"},
+		{"unauthorized twice", 401, `{"detail":"m"}`, Denied, false, "not authorized (401): m"},
+		{"forbidden", 403, `{"error":{"code":"SCOPE_DENIED","message":"no"},"detail":"other"}`, Denied, false, "access denied (403): no"},
 		{"not found", 404, `{"error":{"code":"SECRET_NOT_FOUND","message":"no"}}`, NotFound, false, "not found (404): no"},
 		{"not found, other envelope", 404, `{"detail":"no"}`, NotFound, false, "not found (404): no"},
 		{"not found by a proxy", 404, "<html>", Protocol, false, "unexpected reply Not Found (404)"},
@@ -147,7 +147,7 @@ func TestRepliesAreClassified(t *testing.T) {
 		{"a CDN's own", 522, ``, Unavailable, true, "answered status 522 (522)"},
 		{"not implemented", 501, ``, Protocol, false, "unexpected reply Not Implemented (501)"},
 		{"hostile message", 403, `{"error":{"message":"\u001b[2J\n` + canaryKey + " " + canaryToken + strings.Repeat("é", 300) + `"}}`, Denied, false,
-			`refused (403): \x1b[2J\n[redacted] [redacted]` + strings.Repeat("é", maxMessage-len(`\x1b[2J\n[redacted] [redacted]`)) + "…"},
+			`access denied (403): \x1b[2J\n[redacted] [redacted]` + strings.Repeat("é", maxMessage-len(`\x1b[2J\n[redacted] [redacted]`)) + "…"},
 	} {
 		t.Run(tt.claim, func(t *testing.T) {
 			reads := 0

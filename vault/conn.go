@@ -31,8 +31,8 @@ type pool struct {
 	mu      sync.Mutex
 	conns   []*conn
 	dialing int
-	only1   bool          // since the first fault of an HTTP/2 connection
-	changed chan struct{} // closed, and made anew, whenever a waiter may find a place
+	only1   bool            // since the first fault of an HTTP/2 connection
+	waiters []chan struct{} // of requests without a place, the first first
 }
 
 // conn is one connection and the requests in flight on it.
@@ -45,7 +45,7 @@ type conn struct {
 }
 
 func newPool(base *url.URL, roots func() (*x509.CertPool, error), only1 bool) *pool {
-	p := &pool{scheme: base.Scheme, address: base.Host, only1: only1, changed: make(chan struct{})}
+	p := &pool{scheme: base.Scheme, address: base.Host, only1: only1}
 	if base.Port() == "" {
 		p.address = net.JoinHostPort(base.Hostname(), map[string]string{"http": "80", "https": "443"}[base.Scheme])
 	}
@@ -102,19 +102,42 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 			p.mu.Unlock()
 			return c, nil
 		}
-		changed := p.changed
 		if p.mayDial() {
 			p.dialing++
 			p.mu.Unlock()
 			return p.dial(ctx)
 		}
+		woken := make(chan struct{})
+		p.waiters = append(p.waiters, woken)
 		p.mu.Unlock()
 		select {
-		case <-changed:
+		case <-woken:
 		case <-ctx.Done():
+			p.leave(woken)
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// wake lets up to n waiters look for a place again.
+func (p *pool) wake(n int) {
+	n = min(n, len(p.waiters))
+	for _, woken := range p.waiters[:n] {
+		close(woken)
+	}
+	p.waiters = p.waiters[n:]
+}
+
+// leave takes a waiter out of the queue. One that was woken at the same moment
+// passes that on.
+func (p *pool) leave(waiter chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.waiters, waiter); i >= 0 {
+		p.waiters = slices.Delete(p.waiters, i, i+1)
+		return
+	}
+	p.wake(1)
 }
 
 // free finds the usable connection with the fewest requests on it.
@@ -179,7 +202,7 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.dialing--
-	defer p.wake()
+	defer p.wake(maxStreams)
 	if err != nil {
 		return nil, err
 	}
@@ -210,12 +233,7 @@ func (p *pool) put(c *conn, left condition) {
 		c.Close()
 		p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
 	}
-	p.wake()
-}
-
-func (p *pool) wake() {
-	close(p.changed)
-	p.changed = make(chan struct{})
+	p.wake(1)
 }
 
 func (p *pool) close() {

@@ -174,8 +174,9 @@ func (s *Server) highestTier(scopes []string) string {
 	tiers := []string{"standard", "sensitive", "critical"}
 	highest := 0
 	for p, sec := range s.secrets {
+		read, write := "secrets:read:"+p, "secrets:write:"+p
 		for _, scope := range scopes {
-			if covers(scope, "secrets:read:"+p) || covers(scope, "secrets:write:"+p) {
+			if covers(scope, read) || covers(scope, write) {
 				highest = max(highest, slices.Index(tiers, sec.Tier))
 			}
 		}
