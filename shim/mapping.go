@@ -112,7 +112,7 @@ func parseLine(line string) (name, value string, err error) {
 	}
 	name = strings.TrimSpace(name)
 	if !validName(name) {
-		return "", "", errors.New("the name before = is not one of letters, digits, _ and ., not beginning with a digit or .")
+		return "", "", errors.New("the name before = can hold only letters, digits, _ and dots, and begins with a letter or _")
 	}
 	raw, err = cutComment(strings.TrimSpace(raw))
 	if err == nil {

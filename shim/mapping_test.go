@@ -43,10 +43,10 @@ I = production/%C3%A9/I (m:11)
 // Each line is refused with exactly this message behind "m:1: ".
 var badLines = []struct{ line, want string }{
 	{"A", "the line has no ="},
-	{"=a/b", "the name before = is not one of letters, digits, _ and ., not beginning with a digit or ."},
-	{"A-B=a/b", "the name before = is not one of letters, digits, _ and ., not beginning with a digit or ."},
-	{"1A=a/b", "the name before = is not one of letters, digits, _ and ., not beginning with a digit or ."},
-	{"A B=a/b", "the name before = is not one of letters, digits, _ and ., not beginning with a digit or ."},
+	{"=a/b", "the name before = can hold only letters, digits, _ and dots, and begins with a letter or _"},
+	{"A-B=a/b", "the name before = can hold only letters, digits, _ and dots, and begins with a letter or _"},
+	{"1A=a/b", "the name before = can hold only letters, digits, _ and dots, and begins with a letter or _"},
+	{"A B=a/b", "the name before = can hold only letters, digits, _ and dots, and begins with a letter or _"},
 	{"A=", "A has no value"},
 	{"A= # a/b", "A has no value"},
 	{"A=debug", `A: "debug" is not a secret path; a path has a namespace and a key, like production/app/DEBUG`},

@@ -57,7 +57,7 @@ func (s *Session) budget(ctx context.Context) (context.Context, context.CancelFu
 	if s.deadline.IsZero() {
 		return context.WithCancel(ctx)
 	}
-	return context.WithDeadline(ctx, s.deadline)
+	return context.WithTimeout(ctx, s.deadline.Sub(s.clock()))
 }
 
 func (s *Session) jitter() backoff.BackOff {

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/agent-secret-store/ass-exec/vault/devvault"
 )
 
 // limit is how long a test waits for what must happen at once.
@@ -122,6 +124,29 @@ func TestSignalEndsTheBackOffAtOnce(t *testing.T) {
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	if got := waitStatus(t, cmd); got != 143 {
 		t.Errorf("got status %d, want 143", got)
+	}
+}
+
+func TestSignalEndsTheWaitForAnApproval(t *testing.T) {
+	v := devvault.New(devvault.Config{AgentKey: "key"})
+	v.PutTier("a/B", "v", "sensitive")
+	s := httptest.NewServer(v)
+	defer s.Close()
+	cmd := command(t, s.URL, "true")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitForWarning(t, stderr)
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if got := waitStatus(t, cmd); got != 143 {
+		t.Errorf("got status %d, want 143", got)
+	}
+	if n := len(v.Approvals()); n != 1 {
+		t.Errorf("got %d approvals, want 1", n)
 	}
 }
 

@@ -1,0 +1,146 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// clock is a time that only its timers move.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+type clockTimer struct {
+	*clock
+	c chan time.Time
+}
+
+func (t *clockTimer) Start(d time.Duration) {
+	t.mu.Lock()
+	t.now = t.now.Add(d)
+	t.mu.Unlock()
+	t.c <- time.Time{}
+}
+func (t *clockTimer) Stop()               {}
+func (t *clockTimer) C() <-chan time.Time { return t.c }
+
+// approvalServer holds up every token, until its approval shows one of the
+// states in turn: a status and a body.
+type approvalServer struct {
+	states []string // the last one stays
+	tokens []string // replies to the token requests, the last one stays
+	asked  []string
+}
+
+func (s *approvalServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.asked = append(s.asked, r.Method+" "+r.URL.Path)
+	list := &s.states
+	if r.URL.Path == "/v1/tokens" {
+		list = &s.tokens
+	}
+	reply := (*list)[0]
+	if len(*list) > 1 {
+		*list = (*list)[1:]
+	}
+	status := 200
+	if code, body, ok := strings.Cut(reply, " "); ok && len(code) == 3 {
+		fmt.Sscan(code, &status)
+		reply = body
+	}
+	if status == 429 {
+		w.Header().Set("Retry-After", "40")
+	}
+	w.WriteHeader(status)
+	io.WriteString(w, reply)
+}
+
+const needsApproval = `{"requires_approval":true,"approval_id":"apr_1"}`
+
+func TestApprovalsEndAsTheHumanDecides(t *testing.T) {
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, tt := range []struct {
+		claim          string
+		states, tokens []string
+		timeout        time.Duration
+		reason         Reason // 0: a token
+		text           string
+		asked          int // requests in all
+		waited         time.Duration
+	}{
+		{"approved, token by the same request", []string{`{"status":"pending"}`, `{"status":"APPROVED"}`}, []string{needsApproval, `{"token":"t"}`}, time.Minute, 0, "", 4, 5 * time.Second},
+		{"approved, token in the state", []string{`{"status":"granted","token":"t","expires_at":"2020-01-01T00:00:00Z"}`}, []string{needsApproval}, time.Minute, 0, "", 2, 2 * time.Second},
+		{"approved, shown a moment later", []string{`{"status":"approved"}`}, []string{needsApproval, needsApproval, `{"token":"t"}`}, time.Minute, 0, "", 4, 4 * time.Second},
+		{"approved, but never shown", []string{`{"status":"approved"}`}, []string{needsApproval}, time.Minute, Pending, "the approval is granted, but the vault does not give the token", 11, 18 * time.Second},
+		{"approved, but another is asked for", []string{`{"status":"approved"}`}, []string{needsApproval, `{"requires_approval":true,"approval_id":"apr_2"}`}, time.Minute, Pending, "the approval apr_1 is granted, but the vault asks for another", 3, 2 * time.Second},
+		{"denied", []string{`{"status":"denied"}`}, []string{needsApproval}, time.Minute, Denied, "a human denied the approval", 2, 2 * time.Second},
+		{"expired", []string{`{"status":"expired"}`}, []string{needsApproval}, time.Minute, Pending, "the approval is expired", 2, 2 * time.Second},
+		{"expires before the time-out", []string{`{"status":"pending","expires_at":"2026-01-02T03:04:15Z"}`}, []string{needsApproval}, time.Minute, Pending, "the approval did not come in time", 5, 10 * time.Second},
+		{"nobody decides", []string{`{"status":"pending"}`}, []string{needsApproval}, time.Minute, Pending, "the approval did not come in time", 9, time.Minute},
+		{"status not known", []string{`{"status":"considering"}`, `{"status":"approved","token":"t"}`}, []string{needsApproval}, time.Minute, 0, "", 3, 5 * time.Second},
+		{"429 while polling", []string{`429 {}`, `{"status":"approved","token":"t"}`}, []string{needsApproval}, time.Minute, 0, "", 3, 42 * time.Second},
+		{"503 while polling", []string{`503 x`, `{"status":"approved","token":"t"}`}, []string{needsApproval}, time.Minute, 0, "", 3, 5 * time.Second},
+		{"no such endpoint", []string{`404 {"detail":"Not Found"}`}, []string{needsApproval}, time.Minute, Pending, "the vault does not tell agents the state of an approval", 2, 2 * time.Second},
+		{"no id", nil, []string{`{"requires_approval":true}`}, time.Minute, Pending, "a human's approval is needed", 1, 0},
+		{"not waited for", nil, []string{needsApproval}, 0, Pending, "a human's approval is needed", 1, 0},
+	} {
+		t.Run(tt.claim, func(t *testing.T) {
+			server := &approvalServer{states: tt.states, tokens: tt.tokens}
+			c, _ := clientOf(t, server)
+			now := &clock{now: start}
+			c.now, c.newTimer = now.Now, func() backoff.Timer { return &clockTimer{now, make(chan time.Time, 1)} }
+			c.ApprovalTimeout, c.Timeout = tt.timeout, 30*time.Second
+			var told []Approval
+			c.OnApproval = func(a Approval) { told = append(told, a) }
+			s, err := c.Open(context.Background(), []string{"secrets:read:a/B"})
+			if waited := now.Now().Sub(start); waited != tt.waited || len(server.asked) != tt.asked {
+				t.Errorf("got %s and %q; want %s and %d requests", waited, server.asked, tt.waited, tt.asked)
+			}
+			if tt.timeout > 0 && tt.states != nil && (len(told) == 0 || told[0].ID != "apr_1" || told[0].Left != tt.timeout) {
+				t.Errorf("got told %+v", told)
+			}
+			if tt.reason == 0 {
+				if err != nil || s.token.Reveal() != "t" {
+					t.Fatalf("got %v", err)
+				}
+				// The human's time is not the budget's.
+				if want := start.Add(tt.waited + c.Timeout); s.deadline.After(want) || s.deadline.Before(want.Add(-4*time.Second)) {
+					t.Errorf("got deadline %s, want about %s", s.deadline, want)
+				}
+				return
+			}
+			var e *Error
+			if !errors.As(err, &e) || e.Reason != tt.reason || e.Text != tt.text {
+				t.Errorf("got %+v, want %d %s", err, tt.reason, tt.text)
+			}
+		})
+	}
+}
+
+func TestApprovedTokenIsNotReplaced(t *testing.T) {
+	server := &approvalServer{states: []string{`{"status":"approved","token":"t"}`, "401 {}"}, tokens: []string{needsApproval}}
+	c, _ := clientOf(t, server)
+	c.ApprovalTimeout = time.Minute
+	got, err := readOne(c, "a/B")
+	if err != nil || got.Err == nil || got.Err.Reason != Denied {
+		t.Errorf("got %v, %v", err, got.Err)
+	}
+	if want := "[POST /v1/tokens GET /v1/approvals/agent/apr_1 GET /v1/secrets/a/B]"; fmt.Sprint(server.asked) != want {
+		t.Errorf("got %s, want %s", server.asked, want)
+	}
+}
