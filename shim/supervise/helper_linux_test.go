@@ -1,0 +1,363 @@
+package supervise
+
+import (
+	"bufio"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/agent-secret-store/ass-exec/shim"
+)
+
+// deadline is how long a test waits for what should take milliseconds.
+const deadline = 10 * time.Second
+
+// The test binary is also the processes under test: ROLE says which.
+var roles = map[string]func(args []string) int{
+	"init":    initRole,
+	"lame":    lameRole,
+	"catcher": catcherRole,
+}
+
+func TestMain(m *testing.M) {
+	if role, ok := roles[os.Getenv("ROLE")]; ok {
+		os.Exit(role(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// initRole is the init under test around the command args.
+func initRole(args []string) int {
+	var opts Options
+	flags := flag.NewFlagSet("init", flag.ExitOnError)
+	flags.BoolVar(&opts.Group, "g", false, "")
+	flags.DurationVar(&opts.StopTimeout, "stop-timeout", time.Minute, "")
+	flags.Func("ignored", "", signalsFlag(&opts.Ignored))
+	flags.Func("blocked", "", signalsFlag(&opts.Blocked))
+	raise := flags.Int("raise", 0, "signal to get before the command is started")
+	forget := flags.Bool("forget", false, "say when the command's environment is garbage")
+	wipe := flags.String("wipe", "", "variable to wipe")
+	orders := flags.Bool("orders", false, "take orders from descriptor 3")
+	flags.Parse(args)
+
+	opts.Warn = func(message string) { fmt.Fprintln(os.Stderr, "warning:", message) }
+	s := New(opts)
+	if *raise != 0 {
+		syscall.Kill(os.Getpid(), syscall.Signal(*raise))
+	}
+	if *wipe != "" {
+		if err := WipeEnviron(*wipe); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	command := func(generation string) shim.Command {
+		path, err := exec.LookPath(flags.Arg(0))
+		if err != nil {
+			path = flags.Arg(0)
+		}
+		env := append(without(os.Environ(), "ROLE"), "ROLE="+os.Getenv("CHILD_ROLE"), "GENERATION="+generation)
+		if *forget {
+			runtime.AddCleanup(&env[0], func(g string) { fmt.Println("forgot", g) }, generation)
+		}
+		return shim.Command{Path: path, Argv: flags.Args(), Env: env}
+	}
+	if *orders {
+		go takeOrders(s, command)
+	}
+	status, err := s.Run(command("1"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 127
+	}
+	return status
+}
+
+func takeOrders(s *Supervisor, command func(string) shim.Command) {
+	lines := bufio.NewScanner(os.NewFile(3, "orders"))
+	for lines.Scan() {
+		verb, arg, _ := strings.Cut(lines.Text(), " ")
+		switch verb {
+		case "restart":
+			s.Restart(command(arg))
+		case "restart-missing":
+			s.Restart(shim.Command{Path: "/missing", Argv: []string{"missing"}})
+		case "stop":
+			s.Stop()
+		case "signal":
+			n, _ := strconv.Atoi(arg)
+			s.Signal(syscall.Signal(n))
+		}
+	}
+}
+
+// lameRole shows that a test can fail: it is what an application is as PID 1,
+// deaf to signals and waiting for its own child only.
+func lameRole(args []string) int {
+	signal.Notify(make(chan os.Signal, 1))
+	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	path, err := exec.LookPath(args[0])
+	if err != nil {
+		return 127
+	}
+	env := append(without(os.Environ(), "ROLE"), "ROLE="+os.Getenv("CHILD_ROLE"))
+	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{Env: env, Files: []uintptr{0, 1, 2}})
+	if err != nil {
+		return 127
+	}
+	var ws syscall.WaitStatus
+	for {
+		if _, err := syscall.Wait4(pid, &ws, 0, nil); err != syscall.EINTR {
+			return exitStatus(ws)
+		}
+	}
+}
+
+// catcherRole prints the number of each signal it gets, until the end of its
+// standard input.
+func catcherRole([]string) int {
+	c := make(chan os.Signal, 100)
+	for sig := range lastSignal + 1 {
+		if sig != 0 && sig != syscall.SIGURG {
+			signal.Notify(c, sig)
+		}
+	}
+	go func() {
+		for sig := range c {
+			fmt.Println(int(sig.(syscall.Signal)))
+		}
+	}()
+	fmt.Println("ready")
+	io.Copy(io.Discard, os.Stdin)
+	return 0
+}
+
+func signalsFlag(to *[]syscall.Signal) func(string) error {
+	return func(s string) error {
+		for _, word := range strings.Split(s, ",") {
+			n, err := strconv.Atoi(word)
+			if err != nil {
+				return err
+			}
+			*to = append(*to, syscall.Signal(n))
+		}
+		return nil
+	}
+}
+
+func without(env []string, name string) []string {
+	return slices.DeleteFunc(env, func(e string) bool { return strings.HasPrefix(e, name+"=") })
+}
+
+// A process is one of the roles, running.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	orders io.WriteCloser
+	out    *bufio.Reader
+	stderr *os.File
+	pid    int // of the role; cmd's may be unshare's
+}
+
+// where an init runs.
+var asPID1 = []string{"unshare", "--pid", "--fork", "--mount-proc", "--kill-child"}
+
+// launch starts a role behind the words of prefix, with a pipe to and from
+// the command args name.
+func launch(t *testing.T, prefix []string, role string, args ...string) *process {
+	t.Helper()
+	argv := append(slices.Clone(prefix), append([]string{testBinary(t)}, args...)...)
+	p := &process{t: t, cmd: exec.Command(argv[0], argv[1:]...)}
+	p.cmd.Env = append(os.Environ(), "ROLE="+role, "CHILD_ROLE=catcher")
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	p.stderr = must(os.CreateTemp(t.TempDir(), "stderr"))
+	p.cmd.Stderr = p.stderr
+	p.in = must(p.cmd.StdinPipe())
+	p.out = bufio.NewReader(must(p.cmd.StdoutPipe()))
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.orders = w
+	p.cmd.ExtraFiles = []*os.File{r}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	t.Cleanup(func() { p.end() })
+	p.pid = p.cmd.Process.Pid
+	if len(prefix) > 0 {
+		eventually(t, "the role runs", func() bool {
+			children := childrenOf(p.cmd.Process.Pid)
+			if len(children) == 1 {
+				p.pid = children[0]
+			}
+			return len(children) == 1
+		})
+	}
+	return p
+}
+
+func (p *process) end() {
+	p.cmd.Process.Kill()
+	p.in.Close()
+	p.orders.Close()
+	p.cmd.Wait()
+	// What a role has left behind is still in its session.
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		pid, _ := strconv.Atoi(entry.Name())
+		if _, _, session, err := lineage(pid); err == nil && session == p.cmd.Process.Pid {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	if message := p.errors(); p.t.Failed() && message != "" {
+		p.t.Logf("stderr: %s", message)
+	}
+	p.stderr.Close()
+}
+
+// errors returns what the role and its command have written to stderr.
+func (p *process) errors() string {
+	message, _ := os.ReadFile(p.stderr.Name())
+	return string(message)
+}
+
+// expect fails unless the next line of output is want.
+func (p *process) expect(want string) {
+	p.t.Helper()
+	if got := p.line(); got != want {
+		p.t.Fatalf("got line %q, want %q", got, want)
+	}
+}
+
+func (p *process) line() string {
+	p.t.Helper()
+	var line string
+	var err error
+	p.within("a line of output", func() { line, err = p.out.ReadString('\n') })
+	if err != nil {
+		p.t.Fatalf("after %q: %v", line, err)
+	}
+	return strings.TrimSuffix(line, "\n")
+}
+
+// expectEnd fails if there is any more output.
+func (p *process) expectEnd() {
+	p.t.Helper()
+	var rest []byte
+	p.within("the end of output", func() { rest, _ = io.ReadAll(p.out) })
+	if len(rest) > 0 {
+		p.t.Fatalf("got output %q, want no more", rest)
+	}
+}
+
+// status waits for the end and returns the exit status.
+func (p *process) status() int {
+	p.t.Helper()
+	var err error
+	p.within("the end", func() { err = p.cmd.Wait() })
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		p.t.Fatal(err)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func (p *process) kill(sig syscall.Signal) {
+	p.t.Helper()
+	if err := syscall.Kill(p.pid, sig); err != nil {
+		p.t.Fatalf("kill %d: %v", sig, err)
+	}
+}
+
+func (p *process) order(format string, args ...any) {
+	fmt.Fprintf(p.orders, format+"\n", args...)
+}
+
+func (p *process) within(what string, do func()) {
+	p.t.Helper()
+	done := make(chan struct{})
+	go func() { defer close(done); do() }()
+	select {
+	case <-done:
+	case <-time.After(deadline):
+		p.cmd.Process.Kill()
+		<-done
+		p.t.Fatalf("waited too long for %s", what)
+	}
+}
+
+// eventually polls for what has no event to wait for.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(deadline); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited too long until %s", what)
+		}
+	}
+}
+
+func childrenOf(pid int) (pids []int) {
+	threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	for _, thread := range threads {
+		list, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, thread.Name()))
+		for _, word := range strings.Fields(string(list)) {
+			n, _ := strconv.Atoi(word)
+			pids = append(pids, n)
+		}
+	}
+	return pids
+}
+
+// statusLine returns a field of /proc/PID/status, or "" once it is gone.
+func statusLine(pid int, field string) string {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(status)) {
+		if name, value, _ := strings.Cut(line, ":"); name == field {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+func testBinary(t *testing.T) string {
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// needPID1 skips where no PID namespace may be made, except in CI.
+func needPID1(t *testing.T) {
+	t.Helper()
+	out, err := exec.Command(asPID1[0], append(asPID1[1:], "true")...).CombinedOutput()
+	switch {
+	case err == nil:
+	case os.Getenv("CI") == "true":
+		t.Fatalf("no PID namespace: %v: %s", err, out)
+	default:
+		t.Skipf("SKIPPED, NOT TESTED AS PID 1: %v: %s", err, out)
+	}
+}

@@ -1,0 +1,171 @@
+package supervise
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// generation says which command it is, then lives until a signal or the end
+// of its standard input.
+var generation = []string{"sh", "-c", "echo up $GENERATION; exec cat"}
+
+// withRest leaves a process in its group that says when it gets SIGTERM, and
+// lives on if STUBBORN is its first argument.
+func withRest(stubborn string) []string {
+	return []string{"sh", "-c", `(
+		trap 'echo term; [ "$0" ] || exit' TERM
+		echo up $GENERATION
+		while :; do sleep 0.01; done) & wait`, stubborn}
+}
+
+func launchWithOrders(t *testing.T, args ...string) *process {
+	t.Helper()
+	return launch(t, nil, "init", append([]string{"-orders"}, args...)...)
+}
+
+func TestRestartStartsNewCommand(t *testing.T) {
+	everywhere(t, func(t *testing.T, prefix []string) {
+		p := launch(t, prefix, "init", append([]string{"-orders"}, generation...)...)
+		p.expect("up 1")
+		p.order("restart 2")
+		p.expect("up 2")
+		p.order("restart 3")
+		p.expect("up 3")
+		p.in.Close()
+		if got := p.status(); got != 0 {
+			t.Errorf("got status %d, want 0", got)
+		}
+	})
+}
+
+func TestRestartReachesStoppedCommand(t *testing.T) {
+	p := launchWithOrders(t, generation...)
+	p.expect("up 1")
+	child := childrenOf(p.pid)[0]
+	syscall.Kill(child, syscall.SIGSTOP)
+	eventually(t, "it is stopped", func() bool { return strings.HasPrefix(statusLine(child, "State"), "T") })
+	p.order("restart 2")
+	p.expect("up 2")
+}
+
+func TestRestartKillsAfterStopTimeout(t *testing.T) {
+	p := launchWithOrders(t, "-stop-timeout=20ms", "sh", "-c", `trap "" TERM; echo up $GENERATION; read x; exit 5`)
+	p.expect("up 1")
+	p.order("restart 2")
+	p.expect("up 2")
+	p.in.Close()
+	if got := p.status(); got != 5 {
+		t.Errorf("got status %d, want 5", got)
+	}
+}
+
+func TestRestartWaitsForRestOfGroup(t *testing.T) {
+	p := launchWithOrders(t, withRest("")...)
+	p.expect("up 1")
+	p.order("restart 2")
+	p.expect("term")
+	p.expect("up 2")
+}
+
+func TestRestartKillsRestOfGroupAfterStopTimeout(t *testing.T) {
+	p := launchWithOrders(t, append([]string{"-stop-timeout=100ms"}, withRest("stubborn")...)...)
+	p.expect("up 1")
+	rest := childrenOf(childrenOf(p.pid)[0])[0]
+	p.order("restart 2")
+	p.expect("term")
+	p.expect("up 2")
+	if statusLine(rest, "State") != "" {
+		t.Error("the rest of the old group is there beside the new command")
+	}
+}
+
+func TestRestartReportsCommandThatCannotStart(t *testing.T) {
+	p := launchWithOrders(t, generation...)
+	p.expect("up 1")
+	p.order("restart-missing")
+	if got, want := p.status(), 127; got != want {
+		t.Errorf("got status %d, want %d", got, want)
+	}
+}
+
+func TestCommandThatEndedByItselfIsNotRestarted(t *testing.T) {
+	p := launchWithOrders(t, "sh", "-c", "echo up $GENERATION; read x; exit 7")
+	p.expect("up 1")
+	child := childrenOf(p.pid)[0]
+	// Both events wait for the init, which may take them in any order.
+	p.kill(syscall.SIGSTOP)
+	p.in.Close()
+	eventually(t, "it has ended", func() bool { return strings.HasPrefix(statusLine(child, "State"), "Z") })
+	p.order("restart 2")
+	p.kill(syscall.SIGCONT)
+	if got := p.status(); got != 7 {
+		t.Errorf("got status %d, want 7", got)
+	}
+}
+
+func TestStopSignalDuringRestartWins(t *testing.T) {
+	p := launchWithOrders(t, "sh", "-c", `
+		trap "echo term" TERM; trap "exit 9" INT
+		echo up $GENERATION; while :; do sleep 0.01; done`)
+	p.expect("up 1")
+	p.order("restart 2")
+	p.expect("term")
+	p.kill(syscall.SIGINT)
+	if got := p.status(); got != 9 {
+		t.Errorf("got status %d, want 9, the old command's", got)
+	}
+}
+
+func TestStopSignalBetweenCommandsWins(t *testing.T) {
+	p := launchWithOrders(t, withRest("stubborn")...)
+	p.expect("up 1")
+	p.order("restart 2")
+	p.expect("term") // the command is gone and the rest stays
+	p.kill(syscall.SIGINT)
+	if got, want := p.status(), 128+2; got != want {
+		t.Errorf("got status %d, want %d", got, want)
+	}
+}
+
+func TestSignalBetweenCommandsIsForTheNew(t *testing.T) {
+	p := launchWithOrders(t, withRest("stubborn")...)
+	p.expect("up 1")
+	rest := childrenOf(childrenOf(p.pid)[0])[0]
+	p.order("restart 2")
+	p.expect("term")
+	p.kill(syscall.SIGUSR1)
+	syscall.Kill(rest, syscall.SIGKILL)
+	if got, want := p.status(), 128+10; got != want {
+		t.Errorf("got status %d, want %d", got, want)
+	}
+}
+
+func TestStopEndsWithZero(t *testing.T) {
+	p := launchWithOrders(t, generation...)
+	p.expect("up 1")
+	p.order("stop")
+	if got := p.status(); got != 0 {
+		t.Errorf("got status %d, want 0", got)
+	}
+}
+
+func TestStopReplacesRestart(t *testing.T) {
+	p := launchWithOrders(t, append([]string{"-stop-timeout=200ms"}, withRest("stubborn")...)...)
+	p.expect("up 1")
+	p.order("restart 2")
+	p.expect("term")
+	p.order("stop")
+	p.order("restart 3")
+	p.expectEnd()
+	if got := p.status(); got != 0 {
+		t.Errorf("got status %d, want 0", got)
+	}
+}
+
+func TestSignalOrderReachesCommand(t *testing.T) {
+	p := launchWithOrders(t, testBinary(t))
+	p.expect("ready")
+	p.order("signal 1")
+	p.expect("1")
+}

@@ -1,0 +1,102 @@
+package supervise
+
+import (
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+)
+
+// intake is the only place that touches the signal dispositions of this
+// process.
+type intake struct {
+	caught  chan os.Signal // to be forwarded
+	child   chan os.Signal // SIGCHLD; one pending says it all
+	sink    chan os.Signal // never read
+	ignored []os.Signal    // by the command, as it would have been without us
+}
+
+// backlog is room for every signal twice while the command is being started;
+// the runtime drops what does not fit.
+const backlog = 128
+
+func catchSignals(inherited []syscall.Signal) *intake {
+	in := &intake{
+		caught: make(chan os.Signal, backlog),
+		child:  make(chan os.Signal, 1),
+		sink:   make(chan os.Signal),
+	}
+	for sig := range lastSignal + 1 {
+		if signal.Ignored(sig) || slices.Contains(inherited, sig) {
+			in.ignored = append(in.ignored, sig)
+		}
+	}
+	in.catch()
+	return in
+}
+
+// catch makes this process an init: it notices everything and dies of
+// nothing that can be helped.
+func (in *intake) catch() {
+	signal.Notify(in.child, syscall.SIGCHLD)
+	// A broken stderr gives us EPIPE instead of an end.
+	signal.Notify(in.sink, syscall.SIGPIPE)
+	// Ignored and not caught, or a write to the terminal from the background
+	// would be repeated for ever; and it lets us take the terminal back.
+	signal.Ignore(syscall.SIGTTIN, syscall.SIGTTOU)
+	for sig := range lastSignal + 1 {
+		if forwardable(sig) {
+			signal.Notify(in.caught, sig)
+		}
+	}
+}
+
+// asInherited calls start while this process has the dispositions, and this
+// thread the blocked signals, that the command would have had without us: a
+// fork passes on what is ignored and blocked, and resets what is caught.
+//
+// A signal that arrives now and is to be ignored is lost, which is the same
+// to a command that starts by ignoring it. SIGCHLD is the exception: ignored,
+// it would have the kernel discard the command's status.
+func (in *intake) asInherited(blocked []syscall.Signal, start func()) {
+	signal.Notify(in.sink, syscall.SIGTTIN, syscall.SIGTTOU)
+	for _, sig := range in.ignored {
+		if sig != syscall.SIGCHLD {
+			signal.Ignore(sig)
+		}
+	}
+	unblock := block(blocked)
+	start()
+	unblock()
+	in.catch()
+}
+
+// forwardable reports whether the command gets sig from us. SIGABRT is among
+// them: nobody sends it to an init to see the init die.
+func forwardable(sig syscall.Signal) bool {
+	switch sig {
+	case syscall.SIGKILL, syscall.SIGSTOP: // cannot be caught
+		return false
+	case syscall.SIGILL, syscall.SIGTRAP, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGSEGV, syscall.SIGSYS:
+		return false // our own faults
+	case syscall.SIGCHLD: // about our children
+		return false
+	case syscall.SIGURG: // the Go scheduler's, hundreds in a second
+		return false
+	case syscall.SIGPIPE: // about our own writes
+		return false
+	case syscall.SIGTTIN, syscall.SIGTTOU: // about our own use of the terminal
+		return false
+	}
+	return !reserved(sig)
+}
+
+// ends reports whether sig asks to end for good, so that no new command is
+// started after it.
+func (in *intake) ends(sig syscall.Signal) bool {
+	switch sig {
+	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, systemdHalt:
+		return !slices.Contains(in.ignored, os.Signal(sig)) // nohup
+	}
+	return false
+}

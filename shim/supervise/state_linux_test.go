@@ -1,0 +1,197 @@
+package supervise
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// launchIn launches the init from a shell that has run some commands.
+func launchIn(t *testing.T, shell string, args ...string) *process {
+	t.Helper()
+	return launch(t, []string{"sh", "-c", shell + `; "$0" "$@"; exit $?`}, "init", args...)
+}
+
+// family catches SIGUSR1 and waits for a child that dies of it.
+var family = []string{"sh", "-c", `trap "echo caught" USR1
+	sh -c "echo ready; exec sleep 1000" & wait $!; wait $!; exit 3`}
+
+func TestGroupGetsSignals(t *testing.T) {
+	p := launch(t, nil, "init", append([]string{"-g"}, family...)...)
+	p.expect("ready")
+	p.kill(syscall.SIGUSR1)
+	p.expect("caught")
+	if got := p.status(); got != 3 {
+		t.Errorf("got status %d, want 3", got)
+	}
+}
+
+func TestCommandAloneGetsSignals(t *testing.T) {
+	p := launch(t, nil, "init", family...)
+	p.expect("ready")
+	p.kill(syscall.SIGUSR1)
+	p.expect("caught")
+	if left := childrenOf(childrenOf(p.pid)[0]); len(left) != 1 {
+		t.Errorf("got %d children of the command, want 1", len(left))
+	}
+}
+
+func TestRestOfGroupIsToldToEnd(t *testing.T) {
+	p := launch(t, nil, "init", "-g", "sh", "-c", `
+		(trap "echo told; exit" TERM; echo ready; while :; do sleep 0.01; done) &
+		read x; exit 4`)
+	p.expect("ready")
+	p.in.Close()
+	p.expect("told")
+	if got := p.status(); got != 4 {
+		t.Errorf("got status %d, want 4", got)
+	}
+}
+
+func TestCommandHasInheritedLimit(t *testing.T) {
+	p := launchIn(t, "ulimit -Sn 1000", "sh", "-c", "ulimit -Sn")
+	p.expect("1000")
+}
+
+func TestCommandHasInheritedDescriptors(t *testing.T) {
+	p := launchIn(t, "exec 7</dev/zero", "sh", "-c", "ls -l /proc/self/fd | sed -n 's/.* \\([0-9]* -> .dev.zero\\)/\\1/p'")
+	p.expect("7 -> /dev/zero")
+	p.expectEnd()
+}
+
+// signalSets prints what the command ignores and blocks.
+var signalSets = []string{"grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"}
+
+func TestCommandHasDefaultSignals(t *testing.T) {
+	p := launch(t, nil, "init", signalSets...)
+	p.expect("SigBlk:\t0000000000000000")
+	p.expect("SigIgn:\t0000000000000000")
+}
+
+func TestCommandHasInheritedSignals(t *testing.T) {
+	args := append([]string{"-ignored=13,22,2,17", "-blocked=21,4,15,64"}, signalSets...)
+	p := launchIn(t, "trap '' HUP", args...)
+	p.expect("SigBlk:\t" + signalMask(21, 4, 15, 64))
+	p.expect("SigIgn:\t" + signalMask(1, 13, 22, 2))
+}
+
+func TestNohupStillLetsCommandCatchHangup(t *testing.T) {
+	p := launchIn(t, "trap '' HUP", testBinary(t))
+	p.expect("ready")
+	p.kill(syscall.SIGHUP)
+	p.expect("1")
+}
+
+// signalMask formats signals as /proc/PID/status does.
+func signalMask(signals ...int) string {
+	var mask uint64
+	for _, n := range signals {
+		mask |= 1 << (n - 1)
+	}
+	s := strconv.FormatUint(mask, 16)
+	return strings.Repeat("0", 16-len(s)) + s
+}
+
+func TestKilledInitLeavesNoCommand(t *testing.T) {
+	p := launch(t, nil, "init", testBinary(t))
+	p.expect("ready")
+	child := childrenOf(p.pid)[0]
+	p.kill(syscall.SIGKILL)
+	eventually(t, "the command is gone", func() bool {
+		state := statusLine(child, "State")
+		return state == "" || strings.HasPrefix(state, "Z")
+	})
+}
+
+func TestInitIsSmall(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector is not")
+	}
+	p := launch(t, nil, "init", testBinary(t))
+	p.expect("ready")
+	const limit = 12 << 10
+	got, err := strconv.Atoi(strings.TrimSuffix(statusLine(p.pid, "VmRSS"), " kB"))
+	if err != nil || got > limit {
+		t.Errorf("got %d kB resident (%v), want at most %d", got, err, limit)
+	}
+}
+
+func TestInitForgetsEnvironmentOfCommand(t *testing.T) {
+	p := launchWithOrders(t, "-forget", "cat")
+	p.expect("forgot 1")
+	p.order("restart 2")
+	p.expect("forgot 2")
+}
+
+const canary = "canary-4711-canary"
+
+func TestWipeEnvironLeavesNoTrace(t *testing.T) {
+	t.Setenv("KEY", canary)
+	t.Setenv("KEPT", "kept")
+	p := launch(t, nil, "init", "-wipe=KEY", "sh", "-c", `echo "$KEY,$KEPT"; exec cat`)
+	p.expect(",kept")
+	environ := environOf(t, p.pid)
+	if strings.Contains(environ, canary) {
+		t.Error("the key is in /proc/PID/environ")
+	}
+	if !strings.Contains(environ, "KEPT=kept\x00") {
+		t.Error("another variable was wiped")
+	}
+	if inMemory(t, p.pid, canary) {
+		t.Error("the key is in memory")
+	}
+	if dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || dumpable != 1 {
+		t.Errorf("got dumpable %d, %v, want 1", dumpable, err)
+	}
+}
+
+func TestWipeTestCanFail(t *testing.T) {
+	t.Setenv("KEY", canary)
+	p := launch(t, nil, "init", "cat")
+	eventually(t, "the key is seen", func() bool {
+		return strings.Contains(environOf(t, p.pid), canary) && inMemory(t, p.pid, canary)
+	})
+}
+
+func environOf(t *testing.T, pid int) string {
+	t.Helper()
+	environ, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(environ)
+}
+
+// inMemory reports whether text is in any memory pid can write.
+func inMemory(t *testing.T, pid int, text string) bool {
+	t.Helper()
+	dir := "/proc/" + strconv.Itoa(pid)
+	maps, err := os.ReadFile(dir + "/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem, err := os.Open(dir + "/mem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mem.Close()
+	for line := range strings.Lines(string(maps)) {
+		fields := strings.Fields(line)
+		if !strings.HasPrefix(fields[1], "rw") {
+			continue
+		}
+		from, to, _ := strings.Cut(fields[0], "-")
+		start, _ := strconv.ParseInt(from, 16, 64)
+		end, _ := strconv.ParseInt(to, 16, 64)
+		area := make([]byte, end-start)
+		n, _ := mem.ReadAt(area, start)
+		if strings.Contains(string(area[:n]), text) {
+			return true
+		}
+	}
+	return false
+}

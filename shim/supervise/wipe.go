@@ -1,0 +1,33 @@
+package supervise
+
+import (
+	"os"
+	"strings"
+	"unsafe"
+)
+
+// WipeEnviron removes the named variables from this process for good: from
+// os.Environ, from the memory behind it, and from what /proc/PID/environ shows
+// to every process of the same user, for as long as the init lives. Unsetenv
+// alone leaves the last two as they are.
+//
+// The values change under every string that shares their memory: clone what
+// os.Getenv returned, if it is still needed.
+//
+// The process stays dumpable. PR_SET_DUMPABLE=0 would hide all of its /proc,
+// and the command could no longer open the files lent to it there.
+func WipeEnviron(names ...string) error {
+	for _, entry := range os.Environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		for _, n := range names {
+			if n == name {
+				// The runtime made this copy on its heap at the start.
+				clear(unsafe.Slice(unsafe.StringData(value), len(value)))
+			}
+		}
+	}
+	for _, n := range names {
+		os.Unsetenv(n)
+	}
+	return wipeKernelEnviron(names)
+}
