@@ -183,22 +183,9 @@ func launch(t *testing.T, prefix []string, role string, args ...string) *process
 	p := &process{t: t, cmd: exec.Command(argv[0], argv[1:]...)}
 	p.cmd.Env = append(os.Environ(), "ROLE="+role, "CHILD_ROLE=catcher")
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
-	p.stderr = must(os.CreateTemp(t.TempDir(), "stderr"))
-	p.cmd.Stderr = p.stderr
 	p.in = must(p.cmd.StdinPipe())
 	p.out = bufio.NewReader(must(p.cmd.StdoutPipe()))
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.orders = w
-	p.cmd.ExtraFiles = []*os.File{r}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	r.Close()
-	t.Cleanup(func() { p.end() })
-	p.pid = p.cmd.Process.Pid
+	p.start()
 	if len(prefix) > 0 {
 		eventually(t, "the role runs", func() bool {
 			children := childrenOf(p.cmd.Process.Pid)
@@ -209,6 +196,27 @@ func launch(t *testing.T, prefix []string, role string, args ...string) *process
 		})
 	}
 	return p
+}
+
+// start starts what launch and onTerminal have prepared.
+func (p *process) start() {
+	p.t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer r.Close()
+	p.orders = w
+	p.cmd.ExtraFiles = []*os.File{r}
+	p.stderr = must(os.CreateTemp(p.t.TempDir(), "stderr"))
+	if p.cmd.Stderr == nil {
+		p.cmd.Stderr = p.stderr
+	}
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.pid = p.cmd.Process.Pid
+	p.t.Cleanup(p.end)
 }
 
 func (p *process) end() {
