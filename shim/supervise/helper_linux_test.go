@@ -30,12 +30,14 @@ var roles = map[string]func(args []string) int{
 	"init":    initRole,
 	"lame":    lameRole,
 	"catcher": catcherRole,
+	"neglect": neglectRole,
 }
 
 func TestMain(m *testing.M) {
 	if role, ok := roles[os.Getenv("ROLE")]; ok {
 		os.Exit(role(os.Args[1:]))
 	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // or each process takes a second to end
 	os.Exit(m.Run())
 }
 
@@ -94,6 +96,13 @@ func takeOrders(s *Supervisor, command func(string) shim.Command) {
 			s.Restart(command(arg))
 		case "restart-missing":
 			s.Restart(shim.Command{Path: "/missing", Argv: []string{"missing"}})
+		case "restart-ended":
+			s.order(func() {
+				syscall.Kill(s.pid, syscall.SIGINT)
+				unix.Waitid(unix.P_PID, s.pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+				s.next = command(arg)
+				s.stop(restart)
+			})
 		case "stop":
 			s.Stop()
 		case "signal":
@@ -142,6 +151,20 @@ func catcherRole([]string) int {
 	fmt.Println("ready")
 	io.Copy(io.Discard, os.Stdin)
 	return 0
+}
+
+// neglectRole leaves its process group but for a child, which it never waits
+// for: the group then outlives even SIGKILL, as a zombie.
+func neglectRole([]string) int {
+	group := unix.Getpgrp()
+	unix.Setpgid(0, 0)
+	syscall.ForkExec("/bin/sleep", []string{"sleep", "1000"}, &syscall.ProcAttr{
+		Sys: &syscall.SysProcAttr{Setpgid: true, Pgid: group},
+	})
+	fmt.Println("neglect")
+	for {
+		unix.Pause()
+	}
 }
 
 func signalsFlag(to *[]syscall.Signal) func(string) error {
@@ -223,8 +246,16 @@ func (p *process) end() {
 	p.cmd.Process.Kill()
 	p.in.Close()
 	p.orders.Close()
+	p.sweep()
 	p.cmd.Wait()
-	// What a role has left behind is still in its session.
+	if message := p.errors(); p.t.Failed() && message != "" {
+		p.t.Logf("stderr: %s", message)
+	}
+	p.stderr.Close()
+}
+
+// sweep kills what a role has left behind: it is still in its session.
+func (p *process) sweep() {
 	entries, _ := os.ReadDir("/proc")
 	for _, entry := range entries {
 		pid, _ := strconv.Atoi(entry.Name())
@@ -232,10 +263,6 @@ func (p *process) end() {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
-	if message := p.errors(); p.t.Failed() && message != "" {
-		p.t.Logf("stderr: %s", message)
-	}
-	p.stderr.Close()
 }
 
 // errors returns what the role and its command have written to stderr.
@@ -303,7 +330,7 @@ func (p *process) within(what string, do func()) {
 	select {
 	case <-done:
 	case <-time.After(deadline):
-		p.cmd.Process.Kill()
+		p.sweep()
 		<-done
 		p.t.Fatalf("waited too long for %s", what)
 	}

@@ -80,6 +80,14 @@ func TestRestartKillsRestOfGroupAfterStopTimeout(t *testing.T) {
 	}
 }
 
+func TestRestartGivesUpOnZombiesOfOthers(t *testing.T) {
+	p := launchWithOrders(t, "-stop-timeout=20ms", "sh", "-c", `echo up $GENERATION; ROLE=neglect "$0" & wait`, testBinary(t))
+	p.expect("up 1")
+	p.expect("neglect")
+	p.order("restart 2")
+	p.expect("up 2")
+}
+
 func TestRestartReportsCommandThatCannotStart(t *testing.T) {
 	p := launchWithOrders(t, generation...)
 	p.expect("up 1")
@@ -90,17 +98,11 @@ func TestRestartReportsCommandThatCannotStart(t *testing.T) {
 }
 
 func TestCommandThatEndedByItselfIsNotRestarted(t *testing.T) {
-	p := launchWithOrders(t, "sh", "-c", "echo up $GENERATION; read x; exit 7")
+	p := launchWithOrders(t, generation...)
 	p.expect("up 1")
-	child := childrenOf(p.pid)[0]
-	// Both events wait for the init, which may take them in any order.
-	p.kill(syscall.SIGSTOP)
-	p.in.Close()
-	eventually(t, "it has ended", func() bool { return strings.HasPrefix(statusLine(child, "State"), "Z") })
-	p.order("restart 2")
-	p.kill(syscall.SIGCONT)
-	if got := p.status(); got != 7 {
-		t.Errorf("got status %d, want 7", got)
+	p.order("restart-ended 2") // by SIGINT, before the init has seen it
+	if got, want := p.status(), 128+2; got != want {
+		t.Errorf("got status %d, want %d", got, want)
 	}
 }
 

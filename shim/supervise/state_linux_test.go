@@ -141,7 +141,7 @@ func TestWipeEnvironLeavesNoTrace(t *testing.T) {
 	if !strings.Contains(environ, "KEPT=kept\x00") {
 		t.Error("another variable was wiped")
 	}
-	if inMemory(t, p.pid, canary) {
+	if !raceDetector && inMemory(t, p.pid, canary) { // it has copies of its own
 		t.Error("the key is in memory")
 	}
 	if dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || dumpable != 1 {

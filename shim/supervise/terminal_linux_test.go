@@ -137,6 +137,18 @@ func TestShellStopsAndContinues(t *testing.T) {
 	p.see("ended 0")
 }
 
+func TestContinuedCommandHasTerminal(t *testing.T) {
+	p := onTerminal(t, "set -m; $init sh -c 'echo ready $$; exec sleep 1000'; echo stopped; fg")
+	var command int
+	fmt.Sscanf(p.line(), "ready %d", &command)
+	p.press(ctrlZ)
+	p.see("stopped")
+	eventually(t, "it is in the foreground", func() bool {
+		group, _ := unix.IoctlGetInt(int(p.in.(*os.File).Fd()), unix.TIOCGPGRP)
+		return group == command
+	})
+}
+
 func TestCommandInBackgroundIsStoppedWhenItReads(t *testing.T) {
 	p := onTerminal(t, "set -m; "+reader+" & wait; jobs %1 >/dev/null && echo stopped; fg >/dev/null; echo ended $?")
 	p.see("ready")
