@@ -49,10 +49,10 @@ func descriptor(f *os.File, std uintptr) uintptr {
 
 // forward passes a received signal on to the command.
 func (s *Supervisor) forward(sig syscall.Signal) {
-	if s.plan != follow && s.signals.ends(sig) {
+	if s.signals.ends(sig, s.plan != follow) {
 		// The operator's word is the last one: from here on it is as if
 		// only this signal had been sent, and nobody waits for the end.
-		s.plan = follow
+		s.plan, s.ending = follow, true
 		s.timer.Stop()
 		s.status = 128 + int(sig) // unless a command is left to decide
 	}

@@ -130,6 +130,31 @@ func TestStopSignalBetweenCommandsWins(t *testing.T) {
 	}
 }
 
+func TestNoRestartAfterStopSignal(t *testing.T) {
+	p := launchWithOrders(t, "sh", "-c", `
+		trap "echo term" TERM; trap "exit 9" USR1
+		echo up $GENERATION; while :; do sleep 0.01; done`)
+	p.expect("up 1")
+	p.kill(syscall.SIGTERM)
+	p.expect("term")
+	p.order("restart 2")
+	p.order("stop")
+	p.order("signal 10")
+	p.expectEnd()
+	if got := p.status(); got != 9 {
+		t.Errorf("got status %d, want 9", got)
+	}
+}
+
+func TestRestartAfterHangup(t *testing.T) {
+	p := launchWithOrders(t, "sh", "-c", `trap "echo reload" HUP; echo up $GENERATION; while :; do sleep 0.01; done`)
+	p.expect("up 1")
+	p.kill(syscall.SIGHUP)
+	p.expect("reload")
+	p.order("restart 2")
+	p.expect("up 2")
+}
+
 func TestSignalBetweenCommandsIsForTheNew(t *testing.T) {
 	p := launchWithOrders(t, withRest("stubborn")...)
 	p.expect("up 1")

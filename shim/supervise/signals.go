@@ -92,11 +92,17 @@ func forwardable(sig syscall.Signal) bool {
 }
 
 // ends reports whether sig asks to end for good, so that no new command is
-// started after it.
-func (in *intake) ends(sig syscall.Signal) bool {
+// started after it. To a running command SIGHUP may mean to reload, and
+// SIGQUIT to dump its state; to one that is being stopped they cannot.
+func (in *intake) ends(sig syscall.Signal, stopping bool) bool {
 	switch sig {
-	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, systemdHalt:
-		return !slices.Contains(in.ignored, os.Signal(sig)) // nohup
+	case syscall.SIGTERM, syscall.SIGINT, systemdHalt:
+	case syscall.SIGHUP, syscall.SIGQUIT:
+		if !stopping {
+			return false
+		}
+	default:
+		return false
 	}
-	return false
+	return !slices.Contains(in.ignored, os.Signal(sig)) // nohup
 }

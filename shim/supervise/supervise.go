@@ -71,6 +71,7 @@ type Supervisor struct {
 	group  int // its process group, which may outlive it
 	status int // exit status to end with, once pid is 0
 	plan   plan
+	ending bool // by a signal: no plan is made any more
 	next   shim.Command
 	held   []syscall.Signal // came while there was no command
 	timer  *time.Timer      // the next, harsher step of a stop
@@ -134,7 +135,7 @@ func (s *Supervisor) Run(cmd shim.Command) (status int, err error) {
 // Restart stops the command, first with SIGTERM and after StopTimeout with
 // SIGKILL, and starts cmd once the process group of the old one is gone. It
 // does not wait for that. If the command has ended by itself, or a signal to
-// stop arrives meanwhile, cmd is never started.
+// stop came before or comes meanwhile, cmd is never started.
 func (s *Supervisor) Restart(cmd shim.Command) {
 	s.order(func() {
 		if s.plan == stop {
@@ -164,7 +165,10 @@ func (s *Supervisor) order(do func()) {
 
 // stop begins to stop the command, to go on as p says.
 func (s *Supervisor) stop(p plan) {
-	if s.plan != follow { // under way
+	switch {
+	case s.ending:
+		return
+	case s.plan != follow: // under way
 		s.plan = p
 		return
 	}

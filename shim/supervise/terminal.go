@@ -28,9 +28,9 @@ func (t *terminal) foreground() (group int, err error) {
 }
 
 // lendable reports whether a new command is to start in the foreground: if we
-// are, and it reads the terminal. In "ass-exec … | less" on a read-only stdin
-// less needs it more; a command that wants it after all is stopped when it
-// tries, and lent it then.
+// are there and its input is the terminal. In "ass-exec … </dev/null | less"
+// less needs it more, and a command that wants it after all is stopped when
+// it tries, and lent it then.
 func (t *terminal) lendable() bool {
 	return t != nil && t.fd == 0 && t.isForeground(t.own)
 }
