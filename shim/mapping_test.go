@@ -85,7 +85,8 @@ var badLines = []struct{ line, want string }{
 	{"A=a/b?field=/a~2", "A: option field needs a name or a JSON pointer, as in field=password or field=/db/password"},
 	{"A=a/b?decode=hex", "A: option decode knows base64 only, as in decode=base64"},
 	{"A=a/b?as=env", "A: option as knows file only, as in as=file"},
-	{"A=a/b?as=file&mode=0777", "A: option mode needs an octal file mode, as in mode=0444"},
+	{"A=a/b?as=file&mode=0777", "A: option mode needs an octal mode that lets the owner read and nobody execute, as in mode=0444"},
+	{"A=a/b?as=file&mode=0", "A: option mode needs an octal mode that lets the owner read and nobody execute, as in mode=0444"},
 	{"A=a/b?mode=0444", "A: option mode goes with as=file"},
 	{"A=" + strings.Repeat("a", 70000), "the line is longer than 65536 bytes"},
 }

@@ -1,7 +1,6 @@
 package shim
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -93,8 +92,8 @@ func (r *Reference) set(name, value string, hasValue bool) error {
 		r.File = true
 	case "mode":
 		mode, err := strconv.ParseUint(value, 8, 32)
-		if err != nil || mode&^0o666 != 0 {
-			return errors.New("option mode needs an octal file mode, as in mode=0444")
+		if err != nil || mode&^0o666 != 0 || mode&0o400 == 0 {
+			return errors.New("option mode needs an octal mode that lets the owner read and nobody execute, as in mode=0444")
 		}
 		r.Mode = fs.FileMode(mode)
 	default:
@@ -121,8 +120,8 @@ func (r Reference) String() string {
 	if r.File {
 		options = append(options, "as=file")
 	}
-	if mode := cmp.Or(r.Mode, defaultMode); mode != defaultMode {
-		options = append(options, fmt.Sprintf("mode=%04o", mode))
+	if r.Mode != defaultMode {
+		options = append(options, fmt.Sprintf("mode=%04o", r.Mode))
 	}
 	s := r.Ref.Escaped()
 	if len(options) > 0 {

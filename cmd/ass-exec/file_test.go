@@ -1,0 +1,90 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/agent-secret-store/ass-exec/vault/devvault"
+)
+
+// tool skips where a program is missing, but not in CI.
+func tool(t *testing.T, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%s is required in CI", name)
+		}
+		t.Skipf("SKIPPED: %s is not here", name)
+	}
+}
+
+// Whatever opens the file, however often and from whichever process, it reads
+// the secret from its first byte.
+func TestSecretFilesAreReadByEverybodyWhoMay(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, env := vaultServer(t, devvault.Config{AgentKey: canaryKey})
+	v.Put("tls/KEY", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	v.Put("a/TEXT", "two\nlines\n")
+	binary := make([]byte, 300<<10)
+	_, _ = rand.Read(binary)
+	v.Put("a/BINARY", base64.StdEncoding.EncodeToString(binary))
+	env = append(env, "TEXT=ass://a/TEXT?as=file", "BINARY=ass://a/BINARY?decode=base64&as=file",
+		"KEY=ass://tls/KEY?as=file", "SHARED=ass://a/TEXT?as=file&mode=0444", "ABSENT=ass://a/NO?as=file&default=x")
+	for _, tt := range []struct {
+		claim, tool string
+		command     []string
+		want        string
+	}{
+		{"twice", "cat", []string{"sh", "-c", `cat "$TEXT" "$TEXT"`}, "two\nlines\ntwo\nlines\n"},
+		{"by a child", "sh", []string{"sh", "-c", `sh -c 'cat "$TEXT"'; cat "$ABSENT"`}, "two\nlines\nx"},
+		{"by a child without descriptors", "python3", []string{"python3", "-c", `import os, subprocess; subprocess.run(["cat", os.environ["TEXT"]], close_fds=True)`}, "two\nlines\n"},
+		{"Python", "python3", []string{"python3", "-c", `import os; print(len(open(os.environ["BINARY"], "rb").read()))`}, "307200\n"},
+		{"Node", "node", []string{"node", "-e", `console.log(require("fs").readFileSync(process.env.BINARY).length)`}, "307200\n"},
+		{"by a child of Node", "node", []string{"node", "-e", `process.stdout.write(require("child_process").execFileSync("cat", [process.env.TEXT]))`}, "two\nlines\n"},
+		{"OpenSSL", "openssl", []string{"sh", "-c", `openssl pkey -in "$KEY" -noout && echo ok`}, "ok\n"},
+		{"modes", "stat", []string{"sh", "-c", `stat -Lc %a "$TEXT" "$SHARED"`}, "400\n444\n"},
+		{"sealed", "sh", []string{"sh", "-c", `(echo x >>"$SHARED") 2>/dev/null || echo refused`}, "refused\n"},
+		{"by nothing but its path", "sh", []string{"sh", "-c", `exec 3</dev/null 4>/dev/null 9>/dev/null; cat "$TEXT"`}, "two\nlines\n"},
+	} {
+		t.Run(tt.claim, func(t *testing.T) {
+			tool(t, tt.tool)
+			status, stdout, stderr := assExec(t, env, tt.command...)
+			if status != 0 || stdout != tt.want || stderr != "" {
+				t.Errorf("got status %d, %q, %q; want %q", status, stdout, stderr, tt.want)
+			}
+		})
+	}
+}
+
+// The descriptors of the files come besides the inherited ones.
+func TestSecretFilesTakeNoInheritedDescriptor(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/TEXT", "secret")
+	script := fmt.Sprintf(`exec 3</etc/passwd 64</dev/zero; exec ass-exec sh -c 'readlink /proc/$$/fd/3 /proc/$$/fd/64; cat "$ONE" "$TWO"'`)
+	cmd := exec.Command("bash", "-c", script)
+	cmd.Env = append(env, "PATH="+bin+":"+os.Getenv("PATH"), "ONE=ass://a/TEXT?as=file", "TWO=ass://a/TEXT?as=file")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	lines := strings.Split(string(out), "\n")
+	if len(lines) != 3 || lines[0] != "/etc/passwd" || lines[1] != "/dev/zero" || lines[2] != "secretsecret" {
+		t.Errorf("got %q", lines)
+	}
+}
