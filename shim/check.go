@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+
+	"github.com/agent-secret-store/ass-exec/vault"
 )
 
 // Report is what --check tells. It holds no value.
@@ -36,9 +38,10 @@ func Check(ctx context.Context, cfg Config, version string, log *slog.Logger) (R
 	}
 	var remote error
 	if p.reachable {
-		var fetched []row
-		if fetched, remote = p.fetch(ctx, version, log); fetched != nil {
-			rows = fetched
+		var session *vault.Session
+		if session, remote = p.open(ctx, version, log); remote == nil {
+			rows, _, remote = p.fetch(ctx, session, log)
+			session.Close()
 		}
 		if err := ctx.Err(); err != nil {
 			return Report{}, err

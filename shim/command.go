@@ -1,6 +1,10 @@
 package shim
 
-import "io/fs"
+import (
+	"io/fs"
+
+	"github.com/agent-secret-store/ass-exec/vault"
+)
 
 // Command is everything execve needs, as a value: deciding what to run is
 // pure, and only Exec (or the init that stands in for it) acts on it.
@@ -9,6 +13,9 @@ type Command struct {
 	Argv  []string // Argv[0] is the name as the user gave it
 	Env   []string // the whole environment, secrets included
 	Files []File   // secrets that the command reads from a file
+
+	// Secrets are the values in Env and Files, for the filter of the output.
+	Secrets []vault.Secret
 }
 
 // File is a secret that its variable names the path of.

@@ -10,7 +10,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/agent-secret-store/ass-exec/vault"
 )
@@ -36,9 +39,15 @@ type Config struct {
 	TokenTTL     time.Duration
 	// ApprovalTimeout is how long to wait for a human; zero: not at all.
 	ApprovalTimeout time.Duration
-	Install         string // copy the binary there, and run nothing
-	Check           bool   // report, and run nothing
-	JSON            bool   // of everything on stderr
+	Init            bool          // stay, as the parent of the command
+	Group           bool          // signals go to its process group
+	Mask            bool          // replace secrets in its output
+	Watch           time.Duration // how often to look for new versions; 0: never
+	OnChange        string        // restart, exit or the name of a signal
+	StopTimeout     time.Duration // from SIGTERM to SIGKILL
+	Install         string        // copy the binary there, and run nothing
+	Check           bool          // report, and run nothing
+	JSON            bool          // of everything on stderr
 	Verbose         bool
 	Version         bool
 	Help            bool
@@ -81,6 +90,16 @@ var settings = []setting{
 		set: duration(func(c *Config) *time.Duration { return &c.ApprovalTimeout })},
 	{flag: "token-ttl", env: "ASS_TOKEN_TTL", arg: "TIME", def: "5m", help: "lifetime of the scoped token, in whole minutes",
 		set: setTokenTTL},
+	{flag: "init", env: "ASS_INIT", help: "stay as the parent: forward signals, reap zombies; group = signal the process group",
+		set: setInit},
+	{flag: "mask", env: "ASS_MASK", help: "stay, and replace secrets in stdout and stderr by ***",
+		set: boolean(func(c *Config) *bool { return &c.Mask })},
+	{flag: "watch", env: "ASS_WATCH", arg: "TIME", help: "stay, and look for new versions this often",
+		set: duration(func(c *Config) *time.Duration { return &c.Watch })},
+	{flag: "on-change", env: "ASS_ON_CHANGE", arg: "WHAT", def: "restart", help: "what a new version leads to: restart, exit or a signal",
+		set: setOnChange},
+	{flag: "stop-timeout", env: "ASS_STOP_TIMEOUT", arg: "TIME", def: "10s", help: "from SIGTERM to SIGKILL at a restart",
+		set: duration(func(c *Config) *time.Duration { return &c.StopTimeout })},
 	{flag: "check", help: "resolve and report to stdout, run nothing",
 		set: boolean(func(c *Config) *bool { return &c.Check })},
 	{flag: "install", arg: "PATH", help: "copy this binary to PATH, run nothing",
@@ -99,7 +118,8 @@ var settings = []setting{
 // environment, from which a flag takes precedence. With an error, the Config
 // still says how to report it.
 func ParseConfig(args, environ []string) (Config, error) {
-	cfg := Config{Environ: environ, Timeout: time.Minute, ApprovalTimeout: 10 * time.Minute, TokenTTL: 5 * time.Minute}
+	cfg := Config{Environ: environ, Timeout: time.Minute, ApprovalTimeout: 10 * time.Minute, TokenTTL: 5 * time.Minute,
+		OnChange: "restart", StopTimeout: 10 * time.Second}
 	cfg.URL, _ = url.Parse(DefaultURL)
 	given, argv, usageErr := parseFlags(args)
 	cfg.Argv = argv
@@ -119,6 +139,9 @@ func ParseConfig(args, environ []string) (Config, error) {
 	}
 	return cfg, problems.orNil()
 }
+
+// Stays reports whether ass-exec stays, in place of becoming the command.
+func (c *Config) Stays() bool { return c.Init || c.Mask || c.Watch > 0 }
 
 // runs reports whether a command is to be run.
 func (c *Config) runs() bool { return !c.Version && !c.Help && !c.Check && c.Install == "" }
@@ -256,6 +279,33 @@ func setTokenTTL(c *Config, v string) error {
 	}
 	c.TokenTTL = d
 	return nil
+}
+
+// setInit takes a boolean, or "group".
+func setInit(c *Config, v string) error {
+	if v == "group" {
+		c.Init, c.Group = true, true
+		return nil
+	}
+	c.Group = false
+	if boolean(func(c *Config) *bool { return &c.Init })(c, v) != nil {
+		return errors.New("must be true, false or group")
+	}
+	return nil
+}
+
+func setOnChange(c *Config, v string) error {
+	if v != "restart" && v != "exit" && SignalNumber(v) == 0 {
+		return errors.New("must be restart, exit or a signal such as HUP")
+	}
+	c.OnChange = v
+	return nil
+}
+
+// SignalNumber is the signal of a name such as HUP or SIGHUP, 0 if there is
+// none.
+func SignalNumber(name string) syscall.Signal {
+	return unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(name), "SIG"))
 }
 
 func setLogFormat(c *Config, v string) error {

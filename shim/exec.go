@@ -1,9 +1,11 @@
 package shim
 
 import (
+	"bytes"
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -14,46 +16,85 @@ import (
 // Exec replaces the process by the command. It returns only if that fails, and
 // then an *Error.
 func (c *Command) Exec() error {
-	env, err := c.openFiles()
-	if err != nil {
-		return err
+	env := slices.Clone(c.Env)
+	for _, f := range c.Files {
+		fd, err := newMemFile(f, inherited)
+		if err != nil {
+			return fileError(f.Name, err)
+		}
+		env[f.Index] = f.assign(fd)
 	}
 	restoreSignals()
 	// Never by a raw system call: this restores the limit of open files that
 	// the Go runtime raised.
-	errno := unix.Exec(c.Path, c.Argv, env)
-	if errors.Is(errno, unix.ENOEXEC) && !isELF(c.Path) {
-		// What execvp does with a script that has no #! line.
-		argv := slices.Concat([]string{"/bin/sh", c.Path}, c.Argv[1:])
-		errno = unix.Exec(argv[0], argv, env)
+	err := unix.Exec(c.Path, c.Argv, env)
+	if errors.Is(err, unix.ENOEXEC) {
+		shell := c.ByShell()
+		err = unix.Exec(shell.Path, shell.Argv, env)
 	}
-	return c.execError(errno)
+	return c.Failure(err)
 }
 
-// openFiles puts the files into memory that the command inherits, and their
-// paths into the environment.
-func (c *Command) openFiles() ([]string, error) {
-	env := slices.Clone(c.Env)
+// ByShell returns the command that execvp would run in place of a script that
+// does not name its interpreter, and any other command as it is.
+func (c *Command) ByShell() Command {
+	cmd := *c
+	head := headOf(c.Path)
+	if text := !bytes.Contains(head, []byte{0}); text && !bytes.HasPrefix(head, []byte("#!")) {
+		cmd.Path, cmd.Argv = "/bin/sh", slices.Concat([]string{"/bin/sh", c.Path}, c.Argv[1:])
+	}
+	return cmd
+}
+
+// headOf is the beginning of a file: a NUL if it cannot be read, which is left
+// to execve.
+func headOf(path string) []byte {
+	f, err := os.Open(path)
+	if err != nil {
+		return []byte{0}
+	}
+	defer f.Close()
+	head := make([]byte, 128)
+	n, _ := io.ReadFull(f, head)
+	return head[:n]
+}
+
+// assign is the variable of a file that is open here.
+func (f File) assign(fd int) string {
+	return fmt.Sprintf("%s=/proc/%d/fd/%d", f.Name, os.Getpid(), fd)
+}
+
+// OpenFiles keeps the files of a command open in a process that stays. The zero
+// value holds none.
+type OpenFiles struct {
+	byName map[string]int
+}
+
+// Open makes the files of c and puts their paths into its environment. A file
+// that was open before keeps its path, and shows the new content.
+func (o *OpenFiles) Open(c *Command) error {
+	if o.byName == nil {
+		o.byName = make(map[string]int)
+	}
 	for _, f := range c.Files {
-		fd, err := newMemFile(f)
+		fd, err := newMemFile(f, notInherited)
 		if err != nil {
-			return nil, fileError(f.Name, err)
+			return fileError(f.Name, err)
 		}
-		env[f.Index] = fmt.Sprintf("%s=/proc/%d/fd/%d", f.Name, os.Getpid(), fd)
+		if open, ok := o.byName[f.Name]; ok {
+			if err := replaceFile(open, fd); err != nil {
+				return fileError(f.Name, err)
+			}
+			fd = open
+		}
+		o.byName[f.Name] = fd
+		c.Env[f.Index] = f.assign(fd)
 	}
-	return env, nil
+	return nil
 }
 
-func isELF(path string) bool {
-	f, err := elf.Open(path)
-	if err == nil {
-		f.Close()
-	}
-	return err == nil
-}
-
-// execError says what execve leaves unsaid.
-func (c *Command) execError(err error) *Error {
+// Failure says what execve leaves unsaid when it fails with err.
+func (c *Command) Failure(err error) *Error {
 	var e *Error
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):

@@ -43,7 +43,8 @@ func (c *Config) agentKey() (vault.Secret, *Error) {
 			Hint: "look for a line break, a space or a quote inside the key",
 		}
 	}
-	return vault.NewSecret(key), nil
+	// A copy, because a staying process wipes its environment.
+	return vault.NewSecret(strings.Clone(key)), nil
 }
 
 // readAtMost reads a file of at most limit bytes. Its errors name the file.

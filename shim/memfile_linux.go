@@ -10,9 +10,15 @@ import (
 // `exec 3>&1` does not close a secret.
 const firstFileDescriptor = 64
 
-// newMemFile makes a file in memory, sealed against every change, that the
-// command inherits, and returns its descriptor.
-func newMemFile(f File) (fd int, err error) {
+// How a descriptor is made: open over execve, or not.
+const (
+	inherited    = unix.F_DUPFD
+	notInherited = unix.F_DUPFD_CLOEXEC
+)
+
+// newMemFile makes a file in memory, sealed against every change, and returns
+// its descriptor.
+func newMemFile(f File, how int) (fd int, err error) {
 	flags := unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err = unix.MemfdCreate(f.Name, flags|unix.MFD_NOEXEC_SEAL)
 	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
@@ -40,10 +46,15 @@ func newMemFile(f File) (fd int, err error) {
 	if _, err := unix.Seek(fd, 0, 0); err != nil {
 		return -1, err
 	}
-	// The copy, unlike the original, stays open over execve.
-	passed, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD, firstFileDescriptor)
+	passed, err := unix.FcntlInt(uintptr(fd), how, firstFileDescriptor)
 	if errors.Is(err, unix.EINVAL) { // the hard limit of open files is lower
-		passed, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD, 3)
+		passed, err = unix.FcntlInt(uintptr(fd), how, 3)
 	}
 	return passed, err
+}
+
+// replaceFile puts the file of descriptor fresh under the number of another.
+func replaceFile(old, fresh int) error {
+	defer unix.Close(fresh)
+	return unix.Dup3(fresh, old, unix.O_CLOEXEC)
 }

@@ -13,19 +13,33 @@ import (
 )
 
 // Prepare makes every decision of a run: it checks what can be checked
-// locally, fetches the secrets, and returns the command to execute. An error
-// is Errors, with everything that is wrong at that point, or the context's.
+// locally, fetches the secrets, and returns the command to execute. Where cfg
+// asks to watch the secrets, the watcher does that; else it is nil. An error is
+// Errors, with everything that is wrong at that point, or the context's.
 // Warnings of waits and, if cfg is verbose, what is done go to log.
-func Prepare(ctx context.Context, cfg Config, version string, log *slog.Logger) (*Command, error) {
+func Prepare(ctx context.Context, cfg Config, version string, log *slog.Logger) (*Command, *Watcher, error) {
 	p, problems := newPlan(&cfg)
 	if len(problems) > 0 {
-		return nil, problems
+		return nil, nil, problems
 	}
-	rows, err := p.fetch(ctx, version, log)
+	if p.empty() {
+		cmd, err := p.build(nil)
+		return cmd, nil, err
+	}
+	session, err := p.open(ctx, version, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return p.build(rows)
+	rows, results, err := p.fetch(ctx, session, log)
+	var cmd *Command
+	if err == nil {
+		cmd, err = p.build(rows)
+	}
+	if err != nil || cfg.Watch == 0 {
+		session.Close()
+		return cmd, nil, err
+	}
+	return cmd, newWatcher(p, session, results, log), nil
 }
 
 // row is a binding with what became of it.
@@ -37,47 +51,43 @@ type row struct {
 	errs    Errors
 }
 
-// fetch gets every secret of the plan and makes the values of the variables.
-// Its rows are all there unless nothing could be asked for; an error with rows
-// is what is wrong with them.
-func (p *plan) fetch(ctx context.Context, version string, log *slog.Logger) ([]row, error) {
-	if p.empty() {
-		return nil, nil
-	}
-	start := time.Now()
+func (p *plan) open(ctx context.Context, version string, log *slog.Logger) (*vault.Session, error) {
 	session, err := p.client(version, log).Open(ctx, p.scopes())
 	if err != nil {
 		return nil, p.openError(ctx, err)
 	}
-	defer session.Close()
+	return session, nil
+}
+
+// fetch gets every secret of the plan and makes the values of the variables.
+// An error with rows is what is wrong with them.
+func (p *plan) fetch(ctx context.Context, session *vault.Session, log *slog.Logger) ([]row, found, error) {
+	start := time.Now()
 	bindings, results, problems := p.gather(ctx, session)
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, found{}, err
 	}
-	log.Info(fmt.Sprintf("read %d secrets for %d variables in %s", len(results), len(bindings), time.Since(start).Round(time.Millisecond)))
-	rows := resolve(bindings, results)
+	log.Info(fmt.Sprintf("read %d secrets for %d variables in %s", len(results.secrets), len(bindings), time.Since(start).Round(time.Millisecond)))
+	rows := resolve(bindings, results.secrets)
 	for _, r := range rows {
 		r.log(log)
 		problems = append(problems, r.errs...)
 	}
-	return rows, problems.orNil()
+	return rows, results, problems.orNil()
+}
+
+// found is all that the vault told.
+type found struct {
+	secrets  map[vault.Ref]vault.Result
+	listings []listing
 }
 
 // gather reads the secrets that the bindings name and, at the same time, lists
 // the namespaces; what these bring in is read after that.
-func (p *plan) gather(ctx context.Context, session *vault.Session) ([]Binding, map[vault.Ref]vault.Result, Errors) {
-	var results map[vault.Ref]vault.Result
-	listings := make([]listing, len(p.cfg.Namespaces))
-	var wg sync.WaitGroup
-	wg.Go(func() { results = session.Read(ctx, distinctRefs(p.bindings)) })
-	for i, namespace := range p.cfg.Namespaces {
-		wg.Go(func() {
-			items, err := session.List(ctx, namespace)
-			listings[i] = listing{namespace, items, err}
-		})
-	}
-	wg.Wait()
-	imported, problems := p.imports(listings)
+func (p *plan) gather(ctx context.Context, session *vault.Session) ([]Binding, found, Errors) {
+	all := p.look(ctx, session)
+	results := all.secrets
+	imported, problems := p.imports(all.listings)
 	var more []vault.Ref
 	for _, ref := range distinctRefs(imported) {
 		if _, ok := results[ref]; !ok {
@@ -85,7 +95,22 @@ func (p *plan) gather(ctx context.Context, session *vault.Session) ([]Binding, m
 		}
 	}
 	maps.Copy(results, session.Read(ctx, more))
-	return slices.Concat(p.bindings, imported), results, problems
+	return slices.Concat(p.bindings, imported), all, problems
+}
+
+// look reads the secrets that are named and lists the namespaces.
+func (p *plan) look(ctx context.Context, session *vault.Session) found {
+	all := found{listings: make([]listing, len(p.cfg.Namespaces))}
+	var wg sync.WaitGroup
+	wg.Go(func() { all.secrets = session.Read(ctx, distinctRefs(p.bindings)) })
+	for i, namespace := range p.cfg.Namespaces {
+		wg.Go(func() {
+			items, err := session.List(ctx, namespace)
+			all.listings[i] = listing{namespace, items, err}
+		})
+	}
+	wg.Wait()
+	return all
 }
 
 func (p *plan) client(version string, log *slog.Logger) *vault.Client {
@@ -104,6 +129,7 @@ type source struct {
 	ref     vault.Ref
 	version int64
 	tier    string
+	value   vault.Secret
 }
 
 // log tells, without the value, where a variable's value comes from.
@@ -128,6 +154,12 @@ func (p *plan) build(rows []row) (*Command, error) {
 	}
 	env := buildEnv(p.cfg.Environ, assignments)
 	cmd := &Command{Path: p.path, Argv: p.cfg.Argv, Env: env, Files: filesOf(rows, env)}
+	for _, r := range rows {
+		for _, s := range r.sources {
+			cmd.Secrets = append(cmd.Secrets, s.value)
+		}
+		cmd.Secrets = append(cmd.Secrets, vault.NewSecret(r.value))
+	}
 	if cmd.Path == "" {
 		path, err := lookPath(cmd.Argv[0], env)
 		if err != nil {

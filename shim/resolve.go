@@ -30,7 +30,7 @@ func (b Binding) resolve(results map[vault.Ref]vault.Result) row {
 			continue
 		}
 		result := results[part.ref.Ref]
-		r.sources = append(r.sources, source{part.ref.Ref, result.Version, result.Tier})
+		r.sources = append(r.sources, source{part.ref.Ref, result.Version, result.Tier, result.Value})
 		v, err := part.ref.value(result)
 		var vaultErr *vault.Error
 		switch {

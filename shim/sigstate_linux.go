@@ -4,6 +4,7 @@ package shim
 
 import (
 	"runtime"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -39,4 +40,18 @@ func restoreSignals() {
 	const setMask = 2
 	mask := initSigmask
 	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, setMask, uintptr(unsafe.Pointer(&mask)), 0, 8, 0, 0)
+}
+
+// InheritedSignals are those that the process was started with as ignored or
+// blocked.
+func InheritedSignals() (ignored, blocked []syscall.Signal) {
+	for sig := 1; sig < len(fwdSig); sig++ {
+		if fwdSig[sig] == sigIgn {
+			ignored = append(ignored, syscall.Signal(sig))
+		}
+		if initSigmask&(1<<(sig-1)) != 0 {
+			blocked = append(blocked, syscall.Signal(sig))
+		}
+	}
+	return ignored, blocked
 }

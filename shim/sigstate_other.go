@@ -2,4 +2,9 @@
 
 package shim
 
+import "syscall"
+
 func restoreSignals() {}
+
+// InheritedSignals does not know: see the file for builds with keepsignals.
+func InheritedSignals() (ignored, blocked []syscall.Signal) { return nil, nil }

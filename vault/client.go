@@ -87,14 +87,21 @@ func (c *Client) Open(ctx context.Context, scopes []string) (*Session, error) {
 		go func() { _, _ = load() }()
 	}
 	s.pool = newPool(c.URL, load, c.HTTP1)
-	if c.Timeout > 0 {
-		s.deadline = c.clock().Add(c.Timeout)
-	}
+	s.Rewind()
 	if err := s.issue(ctx); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// Rewind begins a new budget for what is asked next, and allows a new token
+// for it. Nothing may be under way.
+func (s *Session) Rewind() {
+	if s.Timeout > 0 {
+		s.deadline = s.clock().Add(s.Timeout)
+	}
+	s.renewed = false
 }
 
 // Close closes the session's connections. The token is left to expire.

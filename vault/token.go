@@ -98,3 +98,7 @@ func (s *Session) renew(ctx context.Context, refused Secret) *Error {
 	}
 	return err
 }
+
+// Approved reports whether a human approved the token: then no other is asked
+// for.
+func (s *Session) Approved() bool { return s.approved }

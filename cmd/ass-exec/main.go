@@ -50,21 +50,29 @@ func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (
 	case cfg.Check:
 		return check(watch, cfg, stdout, report)
 	}
-	return report.failure(start(watch, cfg, report))
+	status, err = start(watch, cfg, report)
+	if err != nil {
+		return report.failure(err)
+	}
+	return status
 }
 
-// start returns only if the command could not be started.
-func start(watch *signalWatch, cfg shim.Config, report *reporter) error {
-	cmd, err := shim.Prepare(watch.ctx, cfg, versionString(), report.log)
+// start prepares the command and becomes it, or stays with it if that is asked
+// for. Without an error the status is the command's.
+func start(watch *signalWatch, cfg shim.Config, report *reporter) (int, error) {
+	cmd, watcher, err := shim.Prepare(watch.ctx, cfg, versionString(), report.log)
 	if sig := watch.received(); sig != 0 {
 		report.stopped(sig)
 		watch.die(sig)
 	}
 	if err != nil {
-		return err
+		return 0, err
+	}
+	if cfg.Stays() {
+		return stay(watch, cfg, cmd, watcher, report)
 	}
 	watch.release()
-	return cmd.Exec()
+	return 0, cmd.Exec()
 }
 
 func versionString() string {

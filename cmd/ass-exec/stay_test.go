@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/agent-secret-store/ass-exec/vault/devvault"
+)
+
+// staying is an ass-exec that stays, with what it writes line by line.
+type staying struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	pipe   io.Closer
+	stdout *bufio.Reader
+	stderr *strings.Builder
+}
+
+func startStaying(t *testing.T, env []string, args ...string) *staying {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(bin, "ass-exec"), args...)
+	cmd.Env = env
+	s := &staying{t: t, cmd: cmd, stderr: &strings.Builder{}}
+	cmd.Stderr = s.stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.pipe, s.stdout = stdout, bufio.NewReader(stdout)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return s
+}
+
+func (s *staying) line(want string) {
+	s.t.Helper()
+	timer := time.AfterFunc(limit, func() { _ = s.cmd.Process.Kill() })
+	defer timer.Stop()
+	if got, err := s.stdout.ReadString('\n'); got != want+"\n" {
+		s.t.Fatalf("got %q, %v; want %q", got, err, want)
+	}
+}
+
+func (s *staying) end(status int, stderr string) {
+	s.t.Helper()
+	if got := waitStatus(s.t, s.cmd); got != status || s.stderr.String() != stderr {
+		s.t.Errorf("got status %d, stderr %q; want %d, %q", got, s.stderr, status, stderr)
+	}
+}
+
+func TestInitPassesTheStatusOnAndKeepsNoKey(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{AgentKey: canaryKey})
+	v.Put("a/X", "value")
+	env = append(env, "X=ass://a/X", "F=ass://a/X?as=file")
+	for _, args := range [][]string{{"--init"}, {"--init=group"}, {"--mask"}, {"--watch=1h"}} {
+		script := `tr "\0" "\n" </proc/$PPID/environ | grep -c ` + canaryKey + `; cat $F; echo; exit 41`
+		status, stdout, stderr := assExec(t, env, append(args, "sh", "-c", script)...)
+		want := "0\nvalue\n"
+		if args[0] == "--mask" {
+			want = "0\n***\n"
+		}
+		if status != 41 || stdout != want || stderr != "" {
+			t.Errorf("%s: got status %d, %q, %q; want 41, %q", args, status, stdout, stderr, want)
+		}
+	}
+	status, _, _ := assExec(t, env, "--init", "sh", "-c", "kill -9 $$")
+	if status != 137 {
+		t.Errorf("got status %d, want 137", status)
+	}
+	for _, tt := range []struct {
+		command string
+		status  int
+	}{{"/no/such", 127}, {"/", 126}} {
+		if status, _, _ := assExec(t, env, "--init", tt.command); status != tt.status {
+			t.Errorf("%s: got status %d, want %d", tt.command, status, tt.status)
+		}
+	}
+}
+
+func TestInitRunsAScriptThatNamesNoInterpreter(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/X", "value")
+	script := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(script, []byte("echo \"$X $1\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := assExec(t, append(env, "X=ass://a/X"), "--init", script, "arg")
+	if status != 0 || stdout != "value arg\n" {
+		t.Errorf("got status %d, %q, %q", status, stdout, stderr)
+	}
+}
+
+const waits = `trap "echo stopped; exit 3" TERM; echo "$X"; while :; do sleep 0.01; done`
+
+func TestNewVersionRestartsTheCommand(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/X", "one")
+	s := startStaying(t, append(env, "X=ass://a/X"), "--watch=50ms", "sh", "-c", waits)
+	s.line("one")
+	v.Put("a/X", "two")
+	s.line("stopped")
+	s.line("two")
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	s.line("stopped")
+	s.end(3, "ass-exec: warning: the secrets have changed: restart\n")
+}
+
+func TestNewSecretOfANamespaceRestartsTheCommand(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("ns/X", "one")
+	s := startStaying(t, env, "--namespace=ns", "--watch=50ms", "sh", "-c", waits)
+	s.line("one")
+	v.Put("ns/Y", "more")
+	s.line("stopped")
+	s.line("one")
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	s.line("stopped")
+	s.end(3, "ass-exec: warning: the secrets have changed: restart\n")
+}
+
+func TestNewVersionEndsTheCommandIfThatIsAsked(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/X", "one")
+	s := startStaying(t, append(env, "X=ass://a/X"), "--watch=50ms", "--on-change=exit", "sh", "-c", waits)
+	s.line("one")
+	v.Put("a/X", "two")
+	s.line("stopped")
+	s.end(0, "ass-exec: warning: the secrets have changed: exit\n")
+}
+
+func TestNewVersionSendsASignalAndChangesTheFile(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/X", "one")
+	script := `trap 'cat $F; echo; exit 0' HUP; cat $F; echo; while :; do sleep 0.01; done`
+	s := startStaying(t, append(env, "F=ass://a/X?as=file"), "--watch=50ms", "--on-change=HUP", "sh", "-c", script)
+	s.line("one")
+	v.Put("a/X", "two")
+	s.line("two")
+	s.end(0, "ass-exec: warning: the secrets have changed: HUP\n")
+}
+
+// Whatever the vault does, a command that runs goes on.
+func TestVaultInTroubleLeavesTheCommandAlone(t *testing.T) {
+	for _, tt := range []struct {
+		kind    string
+		warning string
+	}{
+		{"endpoint=secrets,kind=html", "looking for new secrets: the reply is not JSON (200); the command goes on with those it has"},
+		{"endpoint=secrets,kind=status,status=403", "looking for new secrets: access denied (403): Forbidden; the command goes on with those it has"},
+		{"endpoint=secrets,kind=status,status=404", "looking for new secrets: environment: X: a/X does not exist; the command goes on with those it has"},
+		{"endpoint=secrets,kind=empty", "looking for new secrets: environment: X: a/X: the secret is empty; the command goes on with those it has"},
+	} {
+		v, env := vaultServer(t, devvault.Config{})
+		v.Put("a/X", "one")
+		s := startStaying(t, append(env, "X=ass://a/X", "ASS_TIMEOUT=100ms"), "--watch=20ms", "sh", "-c", waits)
+		s.line("one")
+		f, err := devvault.ParseFault(tt.kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Inject(f)
+		v.Put("a/X", "two")
+		waitForRequests(t, v, 8)
+		v.Heal()
+		s.line("stopped") // by the restart with what is there again
+		s.line("two")
+		_ = s.cmd.Process.Signal(syscall.SIGTERM)
+		s.line("stopped")
+		s.end(3, "ass-exec: warning: "+tt.warning+"\nass-exec: warning: the secrets are watched again\nass-exec: warning: the secrets have changed: restart\n")
+	}
+}
+
+// waitForRequests returns when n more have been answered.
+func waitForRequests(t *testing.T, v *devvault.Server, n int) {
+	t.Helper()
+	n += len(v.Requests())
+	for end := time.Now().Add(limit); len(v.Requests()) < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the vault is not asked any more")
+		}
+	}
+}
+
+// A token that takes a human is not asked for a second time behind his back.
+func TestWatchEndsWithAnApprovedToken(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{TokenMaxUses: 3})
+	v.PutTier("a/X", "one", "sensitive")
+	cmd := exec.Command(filepath.Join(bin, "ass-exec"), "--watch=20ms", "sh", "-c", `echo "$X"; while :; do sleep 0.01; done`)
+	cmd.Env = append(env, "X=ass://a/X")
+	pipe, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(limit, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	stderr := bufio.NewReader(pipe)
+	if line, err := stderr.ReadString('\n'); !strings.Contains(line, "waiting for a human") {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	if err := v.Decide(v.Approvals()[0].ID, "approved"); err != nil {
+		t.Fatal(err)
+	}
+	const want = "ass-exec: warning: a new token needs a human's approval: the secrets are not watched any longer: the command goes on with those it has\n"
+	if line, err := stderr.ReadString('\n'); line != want {
+		t.Errorf("got %q, %v; want %q", line, err, want)
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if got := waitStatus(t, cmd); got != 143 {
+		t.Errorf("got status %d, want 143", got)
+	}
+	if n := len(v.Approvals()); n != 1 {
+		t.Errorf("got %d approvals, want 1", n)
+	}
+}
+
+func TestMaskHidesSecretsInBothStreams(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/X", "hunter2-secret")
+	v.Put("a/PEM", "-----BEGIN-----\nline-of-a-key\n-----END-----\n")
+	env = append(env, "X=ass://a/X", "URL=postgres://u:${ass://a/X}@h", "PEM=ass://a/PEM")
+	script := `echo "out $X $URL"; echo "err $X" >&2; echo "$PEM" | sed -n 2p; printf %s "$X" | base64; printf 'no newline %s' "$X"`
+	status, stdout, stderr := assExec(t, env, "--mask", "sh", "-c", script)
+	if status != 0 || stdout != "out *** ***\n***\n***\nno newline ***" || stderr != "err ***\n" {
+		t.Errorf("got status %d, %q, %q", status, stdout, stderr)
+	}
+	status, stdout, _ = assExec(t, append(env, "GITHUB_ACTIONS=true"), "--mask", "true")
+	want := []string{"::add-mask::hunter2-secret", "::add-mask::postgres://u:hunter2-secret@h", "::add-mask::line-of-a-key"}
+	for _, line := range want {
+		if !strings.Contains("\n"+stdout, "\n"+line+"\n") {
+			t.Errorf("got %d %q, want %s", status, stdout, line)
+		}
+	}
+	if _, stdout, _ = assExec(t, append(env, "GITHUB_ACTIONS=true"), "--init", "true"); stdout != "" {
+		t.Errorf("got %q without --mask", stdout)
+	}
+}
+
+// Output of any size, and binary, arrives whole; a reader that goes away ends
+// the command as it would have without us.
+func TestMaskPassesEverythingElseOn(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/X", "hunter2-secret")
+	env = append(env, "X=ass://a/X")
+	status, stdout, _ := assExec(t, env, "--mask", "sh", "-c", `head -c 3000000 /dev/zero; printf '\377\376'`)
+	if status != 0 || stdout != strings.Repeat("\x00", 3000000)+"\xff\xfe" {
+		t.Errorf("got status %d, %d bytes", status, len(stdout))
+	}
+	s := startStaying(t, env, "--mask", "yes")
+	s.line("y")
+	s.pipe.Close()
+	s.end(128+int(syscall.SIGPIPE), "")
+}
