@@ -23,6 +23,7 @@ import (
 var version string
 
 func main() {
+	forbidDumps()
 	watch := watchSignals()
 	os.Exit(run(watch, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
