@@ -26,7 +26,7 @@ const app = "ass-exec-container-test"
 const appDockerfile = `FROM scratch
 COPY --from=busybox:1.37 /bin/busybox /bin/busybox
 COPY --from=busybox:1.37 /bin/busybox /bin/true
-COPY ass-exec ass-devvault /
+COPY ass-exec /ass-exec
 ENTRYPOINT ["/ass-exec"]
 `
 
@@ -288,7 +288,7 @@ func TestStartsOnceNamesResolve(t *testing.T) {
 	network := docker(t, "network", "create", app+"-dns")
 	t.Cleanup(func() { _ = exec.Command("docker", "network", "rm", network).Run() })
 	startContainer(t, "--network", network, "--network-alias", "vault", "--volume", seed+":/seed.json:ro",
-		"--entrypoint", "/ass-devvault", app, "--listen", "0.0.0.0:8787", "--allow-remote", "--agent-key", canaryKey, "--seed", "/seed.json")
+		"--volume", filepath.Join(bin, "ass-devvault")+":/ass-devvault:ro", "--entrypoint", "/ass-devvault", app, "--listen", "0.0.0.0:8787", "--allow-remote", "--agent-key", canaryKey, "--seed", "/seed.json")
 
 	resolvConf := write("resolv.conf", "nameserver 127.0.0.99\n")
 	id := startContainer(t, args([]string{

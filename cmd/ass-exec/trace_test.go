@@ -32,8 +32,14 @@ func needTool(t *testing.T, ok bool, why string) {
 	}
 }
 
+// canaryToken is what each token of the dev vault begins with.
+const canaryToken = "eyJkZXY."
+
 // forms are the spellings under which a secret could be left somewhere.
 func forms(secret string) []string {
+	if len(secret) < 16 {
+		return []string{secret} // the others are found by chance
+	}
 	out := []string{secret, hex.EncodeToString([]byte(secret))}
 	for i := range 3 {
 		// Base64 of a text that holds it: the middle depends only on where it begins.
@@ -120,7 +126,7 @@ func TestSecretIsInNoSystemCallButExecve(t *testing.T) {
 				if holds([]byte(call), canaryValue) {
 					got = append(got, callName(call))
 				}
-				if holds([]byte(call), canaryKey) || strings.Contains(call, "eyJkZXY") {
+				if holds([]byte(call), canaryKey) || holds([]byte(call), canaryToken) {
 					t.Errorf("the agent key or the token is in %s", callName(call))
 				}
 				if writes.MatchString(call) {
