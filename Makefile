@@ -3,13 +3,14 @@
 #   make demo    the main job against the embedded dev vault; needs only Go
 #   make test    every test, with the race detector
 #   make lint    gofmt, go vet, staticcheck, golangci-lint
-#   make image   the container image ass-exec:dev
+#   make image   the container image; TARGET=prebuilt makes it from bin/ass-exec
 #   make clean   what the others made
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS = -s -w -X main.version=$(VERSION) -checklinkname=0
 # keepsignals passes on what the parent ignored or blocked; see shim/sigstate_linux.go.
-GOBUILD = CGO_ENABLED=0 go build -trimpath -tags keepsignals -ldflags "$(LDFLAGS)"
+GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags keepsignals -ldflags "$(LDFLAGS)"
+IMAGE ?= ghcr.io/agent-secret-store/ass-exec
 
 .PHONY: build demo test lint image clean
 
@@ -28,6 +29,9 @@ lint:
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
+
+image:
+	docker build $(if $(TARGET),--target $(TARGET)) --build-arg VERSION=$(VERSION) -t $(IMAGE) .
 
 clean:
 	rm -rf bin dist

@@ -1,0 +1,38 @@
+# The release image: one static binary, in one layer, and nothing else. It is
+# there to be copied from:
+#
+#   COPY --from=ghcr.io/agent-secret-store/ass-exec /ass-exec /ass-exec
+#
+# and to be run as an init container: /ass-exec --install /shared/ass-exec.
+ARG VERSION=devel
+
+FROM scratch AS image
+ARG VERSION
+LABEL org.opencontainers.image.title="ass-exec" \
+      org.opencontainers.image.description="Start a container's command with secrets from Agent Secret Store in its environment" \
+      org.opencontainers.image.source="https://github.com/agent-secret-store/ass-exec" \
+      org.opencontainers.image.licenses="MIT AND MPL-2.0 AND BSD-3-Clause" \
+      org.opencontainers.image.version="$VERSION"
+ENTRYPOINT ["/ass-exec"]
+
+# The same image around a binary of "make build", where no Go image can be had.
+FROM image AS prebuilt
+COPY bin/ass-exec /ass-exec
+
+FROM --platform=$BUILDPLATFORM golang:1.26-alpine AS build
+WORKDIR /src
+COPY . .
+ARG VERSION TARGETOS TARGETARCH
+# GOBUILD of the Makefile.
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -tags keepsignals \
+    -ldflags "-s -w -X main.version=$VERSION -checklinkname=0" -o /out/ ./cmd/ass-exec ./cmd/ass-devvault
+
+# The vault of the examples, for development. It carries ass-exec for its own
+# health check: it is healthy once a secret can be had from it.
+FROM scratch AS devvault
+COPY --from=build /out/ /
+ENTRYPOINT ["/ass-devvault"]
+
+FROM image
+COPY --from=build /out/ass-exec /ass-exec
