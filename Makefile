@@ -2,6 +2,7 @@
 #   make build   bin/ass-exec and bin/ass-devvault, for this machine
 #   make demo    the main job against the embedded dev vault; needs only Go
 #   make test    every test, with the race detector
+#   make test-container   the images, with Docker; see .ci/install-docker
 #   make lint    gofmt, go vet, staticcheck, golangci-lint
 #   make image   the container image; TARGET=prebuilt makes it from bin/ass-exec
 #   make clean   what the others made
@@ -12,7 +13,7 @@ LDFLAGS = -s -w -X main.version=$(VERSION) -checklinkname=0
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags keepsignals -ldflags "$(LDFLAGS)"
 IMAGE ?= ghcr.io/agent-secret-store/ass-exec
 
-.PHONY: build demo test lint image clean
+.PHONY: build demo test test-container lint image clean
 
 build:
 	$(GOBUILD) -o bin/ ./cmd/ass-exec ./cmd/ass-devvault
@@ -23,6 +24,10 @@ demo: build
 test:
 	go vet ./...
 	go test -race ./...
+
+test-container: build image
+	go vet -tags container ./examples/containertest
+	go test -tags container -count=1 ./examples/containertest
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
