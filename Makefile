@@ -3,7 +3,7 @@
 #   make demo    the main job against the embedded dev vault; needs only Go
 #   make test    every test, with the race detector
 #   make test-container   the images, with Docker; see .ci/install-docker
-#   make lint    gofmt, go vet, staticcheck, golangci-lint
+#   make lint    go vet and golangci-lint, which holds staticcheck and gofumpt
 #   make image   the container image; TARGET=prebuilt makes it from bin/ass-exec
 #   make clean   what the others made
 
@@ -30,9 +30,7 @@ test-container: build image
 	go test -tags container -count=1 ./examples/containertest
 
 lint:
-	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	go vet ./...
-	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
 
 image:

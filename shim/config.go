@@ -65,61 +65,109 @@ type setting struct {
 
 // Settings, in the order in which help lists them.
 var settings = []setting{
-	{env: "ASS_AGENT_KEY", help: "the agent key; or",
-		set: func(c *Config, v string) error { c.Key = vault.NewSecret(v); return nil }},
-	{env: "ASS_AGENT_KEY_FILE", help: "a file that holds it",
-		set: text(func(c *Config) *string { return &c.KeyFile })},
-	{flag: "api-url", env: "ASS_API_URL", arg: "URL", def: DefaultURL, help: "the vault",
-		set: setURL},
-	{flag: "allow-http", env: "ASS_ALLOW_HTTP", help: "allow an http URL that is not loopback",
-		set: boolean(func(c *Config) *bool { return &c.AllowHTTP })},
-	{flag: "ca-file", env: "ASS_CA_FILE", arg: "FILE", help: "PEM bundle to trust instead of the system's",
-		set: text(func(c *Config) *string { return &c.Roots.CAFile })},
-	{flag: "mapping", env: "ASS_MAPPING", arg: "FILE", def: "./ass.env, then /etc/ass-exec/ass.env",
+	{
+		env: "ASS_AGENT_KEY", help: "the agent key; or",
+		set: func(c *Config, v string) error { c.Key = vault.NewSecret(v); return nil },
+	},
+	{
+		env: "ASS_AGENT_KEY_FILE", help: "a file that holds it",
+		set: text(func(c *Config) *string { return &c.KeyFile }),
+	},
+	{
+		flag: "api-url", env: "ASS_API_URL", arg: "URL", def: DefaultURL, help: "the vault",
+		set: setURL,
+	},
+	{
+		flag: "allow-http", env: "ASS_ALLOW_HTTP", help: "allow an http URL that is not loopback",
+		set: boolean(func(c *Config) *bool { return &c.AllowHTTP }),
+	},
+	{
+		flag: "ca-file", env: "ASS_CA_FILE", arg: "FILE", help: "PEM bundle to trust instead of the system's",
+		set: text(func(c *Config) *string { return &c.Roots.CAFile }),
+	},
+	{
+		flag: "mapping", env: "ASS_MAPPING", arg: "FILE", def: "./ass.env, then /etc/ass-exec/ass.env",
 		help: "which secret feeds which variable",
-		set:  text(func(c *Config) *string { return &c.MappingFile })},
-	{flag: "namespace", env: "ASS_NAMESPACE", arg: "NAME", help: "import every secret of a namespace; repeat, or separate by commas",
-		set: addNamespaces},
-	{flag: "preserve-env", env: "ASS_PRESERVE_ENV", help: "a variable already set keeps its value",
-		set: boolean(func(c *Config) *bool { return &c.PreserveEnv })},
-	{flag: "keep-agent-key", env: "ASS_KEEP_AGENT_KEY", help: "pass the agent key on to the command",
-		set: boolean(func(c *Config) *bool { return &c.KeepAgentKey })},
-	{flag: "timeout", env: "ASS_TIMEOUT", arg: "TIME", def: "60s", help: "for everything before the command starts; 0 = for ever",
-		set: duration(func(c *Config) *time.Duration { return &c.Timeout })},
-	{flag: "approval-timeout", env: "ASS_APPROVAL_TIMEOUT", arg: "TIME", def: "10m", help: "how long to wait for a human's approval; 0 = do not wait",
-		set: duration(func(c *Config) *time.Duration { return &c.ApprovalTimeout })},
-	{flag: "token-ttl", env: "ASS_TOKEN_TTL", arg: "TIME", def: "5m", help: "lifetime of the scoped token, in whole minutes",
-		set: setTokenTTL},
-	{flag: "init", env: "ASS_INIT", help: "stay as the parent: forward signals, reap zombies; group = signal the process group",
-		set: setInit},
-	{flag: "mask", env: "ASS_MASK", help: "stay, and replace secrets in stdout and stderr by ***",
-		set: boolean(func(c *Config) *bool { return &c.Mask })},
-	{flag: "watch", env: "ASS_WATCH", arg: "TIME", help: "stay, and look for new versions this often",
-		set: duration(func(c *Config) *time.Duration { return &c.Watch })},
-	{flag: "on-change", env: "ASS_ON_CHANGE", arg: "WHAT", def: "restart", help: "what a new version leads to: restart, exit or a signal",
-		set: setOnChange},
-	{flag: "stop-timeout", env: "ASS_STOP_TIMEOUT", arg: "TIME", def: "10s", help: "from SIGTERM to SIGKILL at a restart",
-		set: duration(func(c *Config) *time.Duration { return &c.StopTimeout })},
-	{flag: "check", help: "resolve and report to stdout, run nothing",
-		set: boolean(func(c *Config) *bool { return &c.Check })},
-	{flag: "install", arg: "PATH", help: "copy this binary to PATH, run nothing",
-		set: text(func(c *Config) *string { return &c.Install })},
-	{flag: "log-format", env: "ASS_LOG_FORMAT", arg: "FORMAT", def: "text", help: "text or json, for all of stderr",
-		set: setLogFormat},
-	{flag: "verbose", short: "v", env: "ASS_VERBOSE", help: "say what is done: names, paths, durations; never a value",
-		set: boolean(func(c *Config) *bool { return &c.Verbose })},
-	{flag: "version", help: "print the version",
-		set: boolean(func(c *Config) *bool { return &c.Version })},
-	{flag: "help", short: "h", help: "print this help",
-		set: boolean(func(c *Config) *bool { return &c.Help })},
+		set:  text(func(c *Config) *string { return &c.MappingFile }),
+	},
+	{
+		flag: "namespace", env: "ASS_NAMESPACE", arg: "NAME", help: "import every secret of a namespace; repeat, or separate by commas",
+		set: addNamespaces,
+	},
+	{
+		flag: "preserve-env", env: "ASS_PRESERVE_ENV", help: "a variable already set keeps its value",
+		set: boolean(func(c *Config) *bool { return &c.PreserveEnv }),
+	},
+	{
+		flag: "keep-agent-key", env: "ASS_KEEP_AGENT_KEY", help: "pass the agent key on to the command",
+		set: boolean(func(c *Config) *bool { return &c.KeepAgentKey }),
+	},
+	{
+		flag: "timeout", env: "ASS_TIMEOUT", arg: "TIME", def: "60s", help: "for everything before the command starts; 0 = for ever",
+		set: duration(func(c *Config) *time.Duration { return &c.Timeout }),
+	},
+	{
+		flag: "approval-timeout", env: "ASS_APPROVAL_TIMEOUT", arg: "TIME", def: "10m", help: "how long to wait for a human's approval; 0 = do not wait",
+		set: duration(func(c *Config) *time.Duration { return &c.ApprovalTimeout }),
+	},
+	{
+		flag: "token-ttl", env: "ASS_TOKEN_TTL", arg: "TIME", def: "5m", help: "lifetime of the scoped token, in whole minutes",
+		set: setTokenTTL,
+	},
+	{
+		flag: "init", env: "ASS_INIT", help: "stay as the parent: forward signals, reap zombies; group = signal the process group",
+		set: setInit,
+	},
+	{
+		flag: "mask", env: "ASS_MASK", help: "stay, and replace secrets in stdout and stderr by ***",
+		set: boolean(func(c *Config) *bool { return &c.Mask }),
+	},
+	{
+		flag: "watch", env: "ASS_WATCH", arg: "TIME", help: "stay, and look for new versions this often",
+		set: duration(func(c *Config) *time.Duration { return &c.Watch }),
+	},
+	{
+		flag: "on-change", env: "ASS_ON_CHANGE", arg: "WHAT", def: "restart", help: "what a new version leads to: restart, exit or a signal",
+		set: setOnChange,
+	},
+	{
+		flag: "stop-timeout", env: "ASS_STOP_TIMEOUT", arg: "TIME", def: "10s", help: "from SIGTERM to SIGKILL at a restart",
+		set: duration(func(c *Config) *time.Duration { return &c.StopTimeout }),
+	},
+	{
+		flag: "check", help: "resolve and report to stdout, run nothing",
+		set: boolean(func(c *Config) *bool { return &c.Check }),
+	},
+	{
+		flag: "install", arg: "PATH", help: "copy this binary to PATH, run nothing",
+		set: text(func(c *Config) *string { return &c.Install }),
+	},
+	{
+		flag: "log-format", env: "ASS_LOG_FORMAT", arg: "FORMAT", def: "text", help: "text or json, for all of stderr",
+		set: setLogFormat,
+	},
+	{
+		flag: "verbose", short: "v", env: "ASS_VERBOSE", help: "say what is done: names, paths, durations; never a value",
+		set: boolean(func(c *Config) *bool { return &c.Verbose }),
+	},
+	{
+		flag: "version", help: "print the version",
+		set: boolean(func(c *Config) *bool { return &c.Version }),
+	},
+	{
+		flag: "help", short: "h", help: "print this help",
+		set: boolean(func(c *Config) *bool { return &c.Help }),
+	},
 }
 
 // ParseConfig reads the command line without its first word, and the
 // environment, from which a flag takes precedence. With an error, the Config
 // still says how to report it.
 func ParseConfig(args, environ []string) (Config, error) {
-	cfg := Config{Environ: environ, Timeout: time.Minute, ApprovalTimeout: 10 * time.Minute, TokenTTL: 5 * time.Minute,
-		OnChange: "restart", StopTimeout: 10 * time.Second}
+	cfg := Config{
+		Environ: environ, Timeout: time.Minute, ApprovalTimeout: 10 * time.Minute, TokenTTL: 5 * time.Minute,
+		OnChange: "restart", StopTimeout: 10 * time.Second,
+	}
 	cfg.URL, _ = url.Parse(DefaultURL)
 	given, argv, usageErr := parseFlags(args)
 	cfg.Argv = argv

@@ -60,11 +60,14 @@ func TestEveryMalformedSettingIsNamed(t *testing.T) {
 		{[]string{"--timeout=fast", "x"}, nil, "--timeout: must be a duration such as 90s or 2m", 64},
 		{[]string{"--verbose=maybe", "x"}, nil, "--verbose: must be true or false", 64},
 		{[]string{"--mapping=", "x"}, nil, "--mapping: needs a value", 64},
-		{[]string{"x"}, []string{"ASS_TIMEOUT=-1s", "ASS_VERBOSE=si", "ASS_TOKEN_TTL=90s", "ASS_LOG_FORMAT=xml"},
+		{
+			[]string{"x"},
+			[]string{"ASS_TIMEOUT=-1s", "ASS_VERBOSE=si", "ASS_TOKEN_TTL=90s", "ASS_LOG_FORMAT=xml"},
 			"ASS_TIMEOUT: must be a duration such as 90s or 2m\n" +
 				"ASS_TOKEN_TTL: must be a whole number of minutes, such as 5m\n" +
 				"ASS_LOG_FORMAT: must be text or json\n" +
-				"ASS_VERBOSE: must be true or false", 78},
+				"ASS_VERBOSE: must be true or false", 78,
+		},
 		{[]string{"x"}, []string{"ASS_AGENT_KEY=k", "ASS_AGENT_KEY_FILE=f"}, "ASS_AGENT_KEY and ASS_AGENT_KEY_FILE are both set", 78},
 		{[]string{"x"}, []string{"ASS_API_URL=ftp://x"}, "ASS_API_URL: must be a URL such as https://api.agentsecretstore.com", 78},
 		{[]string{"x"}, []string{"ASS_API_URL=https://u:p@x"}, "ASS_API_URL: must not hold a user or password", 78},
@@ -82,7 +85,9 @@ func TestEveryMalformedSettingIsNamed(t *testing.T) {
 
 func TestHTTPIsAllowedOnLoopbackAndOnRequest(t *testing.T) {
 	for _, args := range [][]string{
-		{"--api-url=http://127.9.9.9", "x"}, {"--api-url=http://[::1]:8", "x"}, {"--api-url=http://LOCALHOST", "x"},
+		{"--api-url=http://127.9.9.9", "x"},
+		{"--api-url=http://[::1]:8", "x"},
+		{"--api-url=http://LOCALHOST", "x"},
 		{"--allow-http", "--api-url=http://vault", "x"},
 	} {
 		if _, err := ParseConfig(args, nil); err != nil {

@@ -118,6 +118,6 @@ func machineOf(path string) string {
 	if err != nil {
 		return ""
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return ": it is built for " + strings.ToLower(strings.TrimPrefix(f.Machine.String(), "EM_"))
 }

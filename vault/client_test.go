@@ -146,8 +146,10 @@ func TestRepliesAreClassified(t *testing.T) {
 		{"server error", 500, `{"error":"m"}`, Unavailable, true, "answered Internal Server Error (500): m"},
 		{"a CDN's own", 522, ``, Unavailable, true, "answered status 522 (522)"},
 		{"not implemented", 501, ``, Protocol, false, "unexpected reply Not Implemented (501)"},
-		{"hostile message", 403, `{"error":{"message":"\u001b[2J\n` + canaryKey + " " + canaryToken + strings.Repeat("é", 300) + `"}}`, Denied, false,
-			`access denied (403): \x1b[2J\n[redacted] [redacted]` + strings.Repeat("é", maxMessage-len(`\x1b[2J\n[redacted] [redacted]`)) + "…"},
+		{
+			"hostile message", 403, `{"error":{"message":"\u001b[2J\n` + canaryKey + " " + canaryToken + strings.Repeat("é", 300) + `"}}`, Denied, false,
+			`access denied (403): \x1b[2J\n[redacted] [redacted]` + strings.Repeat("é", maxMessage-len(`\x1b[2J\n[redacted] [redacted]`)) + "…",
+		},
 	} {
 		t.Run(tt.claim, func(t *testing.T) {
 			reads := 0

@@ -230,7 +230,7 @@ func (p *pool) put(c *conn, left condition) {
 	c.broken = c.broken || left != reusable
 	p.only1 = p.only1 || left == failed && c.h2
 	if c.inFlight == 0 && !c.usable(p.only1) {
-		c.Close()
+		_ = c.Close()
 		p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
 	}
 	p.wake(1)
@@ -240,7 +240,7 @@ func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.conns {
-		c.Close()
+		_ = c.Close()
 	}
 	p.conns = nil
 }

@@ -76,8 +76,13 @@ func TestSecretsCostOneTokenAndOneReadEach(t *testing.T) {
 		n     int
 		conns int64 // at most
 	}{
-		{"HTTP/2.0", true, 1, 1}, {"HTTP/2.0", true, 20, 1}, {"HTTP/2.0", true, 100, 3}, {"HTTP/2.0", true, 500, 8},
-		{"HTTP/1.1", false, 1, 1}, {"HTTP/1.1", false, 20, 8}, {"HTTP/1.1", false, 500, 8},
+		{"HTTP/2.0", true, 1, 1},
+		{"HTTP/2.0", true, 20, 1},
+		{"HTTP/2.0", true, 100, 3},
+		{"HTTP/2.0", true, 500, 8},
+		{"HTTP/1.1", false, 1, 1},
+		{"HTTP/1.1", false, 20, 8},
+		{"HTTP/1.1", false, 500, 8},
 	} {
 		t.Run(fmt.Sprintf("%s/%d", tt.proto, tt.n), func(t *testing.T) {
 			c, v, l := devClient(t, tt.h2, devvault.Config{})

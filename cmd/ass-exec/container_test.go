@@ -243,8 +243,10 @@ func TestStopDuringFetch(t *testing.T) {
 
 func TestStopReachesCommand(t *testing.T) {
 	_, flags := containerVault(t)
-	id := startContainer(t, args(flags, withSecret, []string{app, "busybox", "sh", "-c",
-		`trap 'echo stopping; exit 7' TERM; echo ready; while :; do busybox sleep 0.1; done`})...)
+	id := startContainer(t, args(flags, withSecret, []string{
+		app, "busybox", "sh", "-c",
+		`trap 'echo stopping; exit 7' TERM; echo ready; while :; do busybox sleep 0.1; done`,
+	})...)
 	until(t, "the command is ready", func() bool { return logs(t, id) == "ready\n" })
 	if got := stopContainer(t, id); got != "7" || logs(t, id) != "ready\nstopping\n" {
 		t.Errorf("got status %s and %q", got, logs(t, id))

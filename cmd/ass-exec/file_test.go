@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -76,7 +75,7 @@ func TestSecretFilesAreReadByEverybodyWhoMay(t *testing.T) {
 func TestSecretFilesTakeNoInheritedDescriptor(t *testing.T) {
 	v, env := vaultServer(t, devvault.Config{})
 	v.Put("a/TEXT", "secret")
-	script := fmt.Sprintf(`exec 3</etc/passwd 64</dev/zero; exec ass-exec sh -c 'readlink /proc/$$/fd/3 /proc/$$/fd/64; cat "$ONE" "$TWO"'`)
+	script := `exec 3</etc/passwd 64</dev/zero; exec ass-exec sh -c 'readlink /proc/$$/fd/3 /proc/$$/fd/64; cat "$ONE" "$TWO"'`
 	cmd := exec.Command("bash", "-c", script)
 	cmd.Env = append(env, "PATH="+bin+":"+os.Getenv("PATH"), "ONE=ass://a/TEXT?as=file", "TWO=ass://a/TEXT?as=file")
 	out, err := cmd.CombinedOutput()

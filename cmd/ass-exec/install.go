@@ -34,7 +34,7 @@ func copyBinary(path string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
+	defer func() { _ = os.Remove(tmp.Name()) }()
 	defer tmp.Close()
 	if _, err := io.Copy(tmp, self); err != nil {
 		return err

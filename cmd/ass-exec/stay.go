@@ -29,6 +29,7 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Command, watcher *shim.
 	// The supervisor takes over the signals before the watch lets go of them.
 	supervisor := supervise.New(opts)
 	watch.release()
+	allowProc()
 	if !cfg.KeepAgentKey {
 		if err := supervise.WipeEnviron("ASS_AGENT_KEY", "ASS_API_KEY"); err != nil {
 			report.log.Warn("the agent key stays readable in /proc for this user: " + err.Error())

@@ -28,7 +28,7 @@ func (s *Supervisor) start(cmd shim.Command) error {
 	})
 	if err != nil {
 		if attr.Sys.Foreground {
-			s.tty.set(s.tty.own) // it had got that far
+			_ = s.tty.set(s.tty.own) // it had got that far
 		}
 		return &os.PathError{Op: "exec", Path: cmd.Path, Err: err}
 	}

@@ -47,7 +47,7 @@ func block(signals []syscall.Signal) (undo func()) {
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, &old); err != nil {
 		return func() {}
 	}
-	return func() { unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil) }
+	return func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil) }
 }
 
 // orphaned reports whether nobody in our session could continue us if we

@@ -44,7 +44,7 @@ func (t *terminal) lend(group int) bool {
 // the next command.
 func (t *terminal) reclaim(group int) {
 	if t != nil && t.isForeground(group) {
-		t.set(t.own) // fails if the terminal is gone, and the need for it
+		_ = t.set(t.own) // fails if the terminal is gone, and the need for it
 	}
 }
 
