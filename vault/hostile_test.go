@@ -1,0 +1,157 @@
+package vault
+
+import (
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Whatever a server sends, the client answers soon, with an error, and in
+// little memory.
+func TestHostileRepliesAreRefusedInBoundedMemory(t *testing.T) {
+	const bound = 32 << 20 // bytes allocated for one reply, of which most at once
+	for _, tt := range []struct {
+		claim string
+		serve http.HandlerFunc
+		text  string
+	}{
+		{"a body without end", func(w http.ResponseWriter, r *http.Request) {
+			block := []byte(strings.Repeat("x", 1<<20))
+			for r.Context().Err() == nil {
+				if _, err := w.Write(block); err != nil {
+					return
+				}
+			}
+		}, "the reply is larger than 1 MiB (200)"},
+		{"a gzip bomb", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			_, _ = io.CopyN(z, strings.NewReader(strings.Repeat("\x00", 64<<20)), 64<<20)
+			z.Close()
+		}, "the reply is not JSON (200)"},
+		{"deep JSON", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"value":`+strings.Repeat("[", 500000))
+		}, "the reply is not JSON (200)"},
+		{"deep JSON that ends", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"value":`+strings.Repeat("[", 9000)+strings.Repeat("]", 9000)+`}`)
+		}, "the reply holds no value that is a string"},
+		{"a megabyte of headers", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X", strings.Repeat("x", 1<<20))
+		}, "the connection broke (*fmt.wrapError)"},
+		{"escapes in the status line", func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_, _ = io.WriteString(c, "HTTP/1.1 \x1b[2J"+canaryValue+"\r\n\r\n")
+				c.Close()
+			}
+		}, "the connection broke ("},
+	} {
+		t.Run(tt.claim, func(t *testing.T) {
+			c, _ := testClient(t, tt.serve)
+			c.Timeout = 2 * time.Second
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			got, err := readOne(c, "a/B")
+			runtime.ReadMemStats(&after)
+			if err != nil || got.Err == nil || !strings.Contains(got.Err.Cause(), tt.text) || strings.Contains(got.Err.Error(), canaryValue) {
+				t.Errorf("got %v, %v; want %s", err, got.Err, tt.text)
+			}
+			if used := after.TotalAlloc - before.TotalAlloc; used > bound && tt.claim != "a gzip bomb" {
+				t.Errorf("%d bytes were allocated", used)
+			}
+		})
+	}
+}
+
+func TestListingIsWholeOrAnError(t *testing.T) {
+	item := func(namespace, key string) string {
+		return fmt.Sprintf(`{"namespace":%q,"key":%q,"version":2}`, namespace, key)
+	}
+	for _, tt := range []struct {
+		claim string
+		pages map[string]string // by the query
+		want  string            // the secrets, or the error
+	}{
+		{"items", map[string]string{"namespace=ns": `{"items":[` + item("ns", "A") + `,` + item("ns/deep", "B") + `]}`}, "ns/A ns/deep/B"},
+		{"secrets, without a namespace", map[string]string{"namespace=ns": `{"secrets":[{"key":"A"},{"key":"deep/B"}]}`}, "ns/A ns/deep/B"},
+		{"nothing", map[string]string{"namespace=ns": `{"items":[]}`}, ""},
+		{"no list", map[string]string{"namespace=ns": `{}`}, "the reply holds no list of secrets"},
+		{"null", map[string]string{"namespace=ns": `{"items":null}`}, "the reply holds no list of secrets"},
+		{"another namespace", map[string]string{"namespace=ns": `{"items":[` + item("nsx", "A") + `]}`}, "the listing holds an item that is none of ns: it is in another namespace"},
+		{"a way out", map[string]string{"namespace=ns": `{"items":[` + item("ns/../etc", "A") + `]}`}, "the listing holds an item that is none of ns: a path has no . or .. segment"},
+		{"no key", map[string]string{"namespace=ns": `{"items":[{}]}`}, "the listing holds an item that is none of ns: it has no key"},
+		{"total", map[string]string{"namespace=ns": `{"total":2,"items":[` + item("ns", "A") + `]}`, "namespace=ns&page=2": `{"total":2,"items":[` + item("ns", "B") + `]}`}, "ns/A ns/B"},
+		{"cursor", map[string]string{"namespace=ns": `{"next_cursor":"x y","items":[` + item("ns", "A") + `]}`, "namespace=ns&cursor=x+y": `{"next_cursor":null,"items":[` + item("ns", "B") + `]}`}, "ns/A ns/B"},
+		{"link", map[string]string{"namespace=ns": `{"next":"https://evil.example/?offset=1","items":[` + item("ns", "A") + `]}`, "namespace=ns&offset=1": `{"items":[` + item("ns", "B") + `]}`}, "ns/A ns/B"},
+		{"more, but no more", map[string]string{"namespace=ns": `{"has_more":true,"items":[` + item("ns", "A") + `]}`, "namespace=ns&page=2": `{"has_more":true,"items":[` + item("ns", "A") + `]}`}, "the listing says there is more, but the next page holds nothing new"},
+		{"a failing page", map[string]string{"namespace=ns": `{"total":2,"items":[` + item("ns", "A") + `]}`}, "unexpected reply Gone (410)"},
+	} {
+		t.Run(tt.claim, func(t *testing.T) {
+			mux := http.NewServeMux()
+			mux.HandleFunc("POST /v1/tokens", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"token":"t"}`) })
+			mux.HandleFunc("GET /v1/secrets", func(w http.ResponseWriter, r *http.Request) {
+				body, ok := tt.pages[r.URL.RawQuery]
+				if !ok {
+					w.WriteHeader(http.StatusGone)
+				}
+				io.WriteString(w, body)
+			})
+			c, _ := clientOf(t, mux)
+			s, err := c.Open(context.Background(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			items, listErr := s.List(context.Background(), "ns")
+			got := ""
+			for _, item := range items {
+				got += " " + string(item.Ref)
+			}
+			if listErr != nil {
+				got = " " + listErr.Cause()
+			}
+			if strings.TrimPrefix(got, " ") != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// No bytes make the client panic, or take something for a secret, a token or
+// a listing that is none.
+func FuzzReply(f *testing.F) {
+	for _, s := range []string{
+		`{"value":"v","version":1,"path":"a/B"}`, `{"token":"t","requires_approval":true,"approval_id":"x"}`, `{"items":[{"key":"K"}],"next":"?a=b","total":9}`,
+		`{"error":{"code":"c","message":"m"},"detail":[{"loc":["a",1],"msg":"m"}]}`, `{"status":"approved","token":"t","expires_at":"x"}`, `{"value":"\ud800"}`, "[", "\xff",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		o := parseObject(body)
+		if r, err := parseSecret("a/B", o); err == nil && r.Value.v == nil {
+			t.Error("a value out of nothing")
+		}
+		if token, err := parseToken(o); err == nil && (token.Empty() || strings.ContainsAny(token.Reveal(), "\r\n ")) {
+			t.Errorf("got token %q", token.Reveal())
+		}
+		if items, err := parseList("ns", o); err == nil {
+			for _, item := range items {
+				if !strings.HasPrefix(string(item.Ref), "ns/") {
+					t.Errorf("got item %q", item.Ref)
+				}
+			}
+		}
+		_, _ = parseApproval(o)
+		nextPage(o, 1, 1)
+		message, _ := o.message()
+		if q := quote(message, NewSecret("m")); strings.ContainsAny(q, "\x1b\n\r\x07") || len([]rune(q)) > maxMessage+1 {
+			t.Errorf("got message %q", q)
+		}
+	})
+}
