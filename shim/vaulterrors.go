@@ -27,6 +27,8 @@ func codeOf(reason vault.Reason) Code {
 		return CodeProtocol
 	case vault.Untrusted, vault.BadRoots:
 		return CodeConfig
+	case vault.Bug:
+		return CodeInternal
 	}
 	return CodeInternal
 }
@@ -104,8 +106,12 @@ func secretError(b Binding, ref vault.Ref, e *vault.Error) *Error {
 		out.Hint = "the vault gave a token and then failed: see its status, or raise --timeout"
 	case vault.Protocol:
 		out.Hint = "check --api-url, and whether a proxy stands before the vault"
-	case vault.Pending, vault.Untrusted, vault.BadRoots:
-		out.Hint = "see the message"
+	case vault.Pending:
+		out.Hint = "a new token needs a human's approval: start again"
+	case vault.Untrusted, vault.BadRoots:
+		out.Hint = "check --ca-file and the clock: the vault's certificate was good a moment ago"
+	case vault.Bug:
+		out.Hint = InternalError().Hint
 	}
 	return out
 }

@@ -125,8 +125,14 @@ func (s *Session) Read(ctx context.Context, refs []Ref) map[Ref]Result {
 	return byRef
 }
 
-func (s *Session) read(ctx context.Context, ref Ref, batch *burst) Result {
-	var result Result
+func (s *Session) read(ctx context.Context, ref Ref, batch *burst) (result Result) {
+	defer func() {
+		// The panic's own text, and the dump of a goroutine that dies of it,
+		// may hold anything.
+		if recover() != nil {
+			result = Result{Err: &Error{Reason: Bug, Op: OpRead, Path: string(ref), Text: "internal error"}}
+		}
+	}()
 	ask := request{op: OpRead, path: string(ref), method: http.MethodGet, url: "/v1/secrets/" + ref.Escaped(), batch: batch}
 	result.Err = s.authorized(ctx, ask, func(r *reply) *Error {
 		var err *Error

@@ -24,11 +24,12 @@ const (
 	Protocol    Reason = 5 // a reply that is not this API's
 	Untrusted   Reason = 6 // the server's certificate is not trusted
 	BadRoots    Reason = 7 // the configured roots cannot be read
+	Bug         Reason = 8 // a panic of ours
 )
 
 // Reasons lists every Reason.
 func Reasons() []Reason {
-	return []Reason{Unavailable, Denied, Pending, NotFound, Protocol, Untrusted, BadRoots}
+	return []Reason{Unavailable, Denied, Pending, NotFound, Protocol, Untrusted, BadRoots, Bug}
 }
 
 // Op is the step of the protocol in which an Error came up.
@@ -88,7 +89,7 @@ func (e *Error) temporary() bool {
 	switch e.Reason {
 	case Unavailable:
 		return true
-	case Denied, Pending, NotFound, Protocol, Untrusted, BadRoots:
+	case Denied, Pending, NotFound, Protocol, Untrusted, BadRoots, Bug:
 		return false
 	}
 	return false

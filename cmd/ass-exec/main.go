@@ -24,6 +24,7 @@ var version string
 
 func main() {
 	forbidDumps()
+	debug.SetTraceback("none") // a goroutine dump shows what functions were given
 	watch := watchSignals()
 	os.Exit(run(watch, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
@@ -34,7 +35,7 @@ func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (
 	report := newReporter(stderr, cfg.JSON, cfg.Verbose)
 	defer func() {
 		if recover() != nil {
-			status = report.failure(shim.InternalError())
+			status = report.bug(debug.Stack())
 		}
 	}()
 	switch {

@@ -71,6 +71,18 @@ func jsonAttrs(hint string, status int) []any {
 	return attrs
 }
 
+// bug tells where a panic of ours came from: the functions and lines of the
+// stack, but neither the panic's text nor the arguments.
+func (r *reporter) bug(stack []byte) int {
+	e := shim.InternalError()
+	for _, line := range strings.Split(string(stack), "\n") {
+		if file, _, ok := strings.Cut(strings.TrimSpace(line), " +0x"); ok {
+			e.Msg += " < " + file[strings.LastIndexByte(file, '/')+1:]
+		}
+	}
+	return r.failure(e)
+}
+
 // stopped tells of a signal that ended the fetching.
 func (r *reporter) stopped(s syscall.Signal) {
 	msg := fmt.Sprintf("stopped by signal %d (%s) before the command was started", int(s), s)
