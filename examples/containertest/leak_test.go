@@ -107,12 +107,13 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			if len(canaries) < 14 {
 				t.Fatalf("got %d canaries: no token was seen", len(canaries))
 			}
-			for _, args := range [][]string{{"logs", id}, {"inspect", id}, {"diff", id}, {"export", id}} {
+			for _, args := range [][]string{{"logs", id}, {"inspect", id}} {
 				if got := found(canaries, output(t, args...)); got != nil {
 					t.Errorf("docker %s holds %v", args[0], got)
 				}
 			}
-			// What is there anyhow: the places of the mounted files.
+			// The writable layer holds the places of the mounted files, as it
+			// does without ass-exec, and nothing else.
 			if got, want := string(output(t, "diff", id)), "A /agent-key\nA /ca.pem\n"; sortLines(got) != want {
 				t.Errorf("docker diff: got %q, want %q", got, want)
 			}
