@@ -3,6 +3,8 @@
 #   make demo    the main job against the embedded dev vault; needs only Go
 #   make test    every test, with the race detector
 #   make test-container   the images, with Docker; see .ci/install-docker
+#   make soak    10,000 starts with random faults
+#   make fuzz    each fuzz target for FUZZTIME (30s)
 #   make lint    go vet and golangci-lint, which holds staticcheck and gofumpt
 #   make image   the container image; TARGET=prebuilt makes it from bin/ass-exec
 #   make clean   what the others made
@@ -13,7 +15,7 @@ LDFLAGS = -s -w -X main.version=$(VERSION) -checklinkname=0
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags keepsignals -ldflags "$(LDFLAGS)"
 IMAGE ?= ghcr.io/agent-secret-store/ass-exec
 
-.PHONY: build demo test test-container lint image clean
+.PHONY: build demo test test-container lint image soak fuzz clean
 
 build:
 	$(GOBUILD) -o bin/ ./cmd/ass-exec ./cmd/ass-devvault
@@ -38,3 +40,16 @@ image:
 
 clean:
 	rm -rf bin dist
+
+# 10,000 starts with random faults; SOAK_STARTS=500 for a short one.
+soak:
+	go test -tags soak -count=1 -run TestEveryStartIsWholeOrToldApart -timeout 40m -v ./cmd/ass-exec
+
+# Each fuzz target for FUZZTIME.
+FUZZTIME ?= 30s
+fuzz:
+	set -e; for target in \
+		./shim:FuzzParseReference ./shim:FuzzParseTemplate ./shim:FuzzParseMapping ./shim:FuzzSelectField \
+		./shim/mask:FuzzWriter ./vault:FuzzReply; do \
+		go test $${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME); \
+	done
