@@ -30,7 +30,7 @@ type Variable struct {
 
 // Check does everything that Prepare does, but goes on after a failure as far
 // as it can. The error holds what is wrong; it is the context's if that ended.
-func Check(ctx context.Context, cfg Config, version string, log *slog.Logger) (Report, error) {
+func Check(network func() context.Context, cfg Config, version string, log *slog.Logger) (Report, error) {
 	p, local := newPlan(&cfg)
 	rows := make([]row, len(p.bindings))
 	for i, b := range p.bindings {
@@ -38,6 +38,7 @@ func Check(ctx context.Context, cfg Config, version string, log *slog.Logger) (R
 	}
 	var remote error
 	if p.reachable {
+		ctx := network()
 		var session *vault.Session
 		if session, remote = p.open(ctx, version, log); remote == nil {
 			rows, _, remote = p.fetch(ctx, session, log)

@@ -98,7 +98,9 @@ func (c *Command) Failure(err error) *Error {
 	var e *Error
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
-		e = checkExecutable(c.Argv[0], c.Path)
+		if e = checkExecutable(c.Argv[0], c.Path); e == nil {
+			e = checkLoader(c.Argv[0], c.Path)
+		}
 		if e == nil {
 			e = notFoundError(c.Argv[0], c.Path+" is there, but what runs it (its #! line or loader) is not")
 		}

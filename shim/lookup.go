@@ -80,8 +80,8 @@ func checkExecutable(name, file string) *Error {
 	}
 }
 
-// checkFormat finds what would make execve answer "no such file" for a file
-// that is there, or "exec format error".
+// checkFormat finds the most common thing that makes execve answer "no such
+// file" for a file that is there.
 func checkFormat(name, file string) *Error {
 	f, err := os.Open(file)
 	if err != nil {
@@ -90,12 +90,8 @@ func checkFormat(name, file string) *Error {
 	defer f.Close()
 	head := make([]byte, 256)
 	n, _ := io.ReadFull(f, head)
-	head = head[:n]
-	switch {
-	case bytes.HasPrefix(head, []byte("#!")):
+	if head = head[:n]; bytes.HasPrefix(head, []byte("#!")) {
 		return checkInterpreter(name, file, head)
-	case bytes.HasPrefix(head, []byte(elf.ELFMAG)):
-		return checkELF(name, file, f)
 	}
 	return nil
 }
@@ -115,11 +111,14 @@ func checkInterpreter(name, file string, head []byte) *Error {
 	return e
 }
 
-func checkELF(name, file string, f io.ReaderAt) *Error {
-	bin, err := elf.NewFile(f)
+// checkLoader finds the other thing. It is for after the fact: every start
+// would pay for reading the program's headers.
+func checkLoader(name, file string) *Error {
+	bin, err := elf.Open(file)
 	if err != nil {
-		return nil // execve has the last word
+		return nil
 	}
+	defer func() { _ = bin.Close() }()
 	for _, p := range bin.Progs {
 		if p.Type != elf.PT_INTERP {
 			continue

@@ -14,10 +14,12 @@ import (
 
 // Prepare makes every decision of a run: it checks what can be checked
 // locally, fetches the secrets, and returns the command to execute. Where cfg
-// asks to watch the secrets, the watcher does that; else it is nil. An error is
-// Errors, with everything that is wrong at that point, or the context's.
-// Warnings of waits and, if cfg is verbose, what is done go to log.
-func Prepare(ctx context.Context, cfg Config, version string, log *slog.Logger) (*Command, *Watcher, error) {
+// asks to watch the secrets, the watcher does that; else it is nil. network
+// gives the context of the fetch, and is not called if there is nothing to
+// fetch. An error is Errors, with everything that is wrong at that point, or
+// the context's. Warnings of waits and, if cfg is verbose, what is done go to
+// log.
+func Prepare(network func() context.Context, cfg Config, version string, log *slog.Logger) (*Command, *Watcher, error) {
 	p, problems := newPlan(&cfg)
 	if len(problems) > 0 {
 		return nil, nil, problems
@@ -26,6 +28,7 @@ func Prepare(ctx context.Context, cfg Config, version string, log *slog.Logger) 
 		cmd, err := p.build(nil)
 		return cmd, nil, err
 	}
+	ctx := network()
 	session, err := p.open(ctx, version, log)
 	if err != nil {
 		return nil, nil, err

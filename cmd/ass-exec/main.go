@@ -25,8 +25,7 @@ var version string
 func main() {
 	forbidDumps()
 	debug.SetTraceback("none") // a goroutine dump shows what functions were given
-	watch := watchSignals()
-	os.Exit(run(watch, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	os.Exit(run(&signalWatch{}, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
 // run does not return if all goes well: the command takes over.
@@ -62,7 +61,7 @@ func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (
 // start prepares the command and becomes it, or stays with it if that is asked
 // for. Without an error the status is the command's.
 func start(watch *signalWatch, cfg shim.Config, report *reporter) (int, error) {
-	cmd, watcher, err := shim.Prepare(watch.ctx, cfg, versionString(), report.log)
+	cmd, watcher, err := shim.Prepare(watch.start, cfg, versionString(), report.log)
 	if sig := watch.received(); sig != 0 {
 		report.stopped(sig)
 		watch.die(sig)
@@ -73,6 +72,7 @@ func start(watch *signalWatch, cfg shim.Config, report *reporter) (int, error) {
 	if cfg.Stays() {
 		return stay(watch, cfg, cmd, watcher, report)
 	}
+	report.w.release()
 	watch.release()
 	return 0, cmd.Exec()
 }

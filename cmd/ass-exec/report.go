@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"unicode"
 
@@ -17,7 +20,7 @@ import (
 // unless it is asked for; no value, token, key or body, ever; control
 // characters escaped, whoever they come from.
 type reporter struct {
-	w    io.Writer
+	w    *carefulWriter
 	json bool
 	log  *slog.Logger
 }
@@ -27,13 +30,36 @@ func newReporter(w io.Writer, json, verbose bool) *reporter {
 	if verbose {
 		level = slog.LevelInfo
 	}
-	r := &reporter{w: w, json: json}
+	r := &reporter{w: &carefulWriter{w: w}, json: json}
 	if json {
-		r.log = slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+		r.log = slog.New(slog.NewJSONHandler(r.w, &slog.HandlerOptions{Level: level}))
 	} else {
-		r.log = slog.New(textHandler{w, level})
+		r.log = slog.New(textHandler{r.w, level})
 	}
 	return r
+}
+
+// carefulWriter keeps a broken stderr from ending the process: writing to it
+// is then an error like any other, and no reason not to go on.
+type carefulWriter struct {
+	w    io.Writer
+	once sync.Once
+	pipe chan os.Signal
+}
+
+func (c *carefulWriter) Write(b []byte) (int, error) {
+	c.once.Do(func() {
+		c.pipe = make(chan os.Signal, 1)
+		signal.Notify(c.pipe, syscall.SIGPIPE)
+	})
+	return c.w.Write(b)
+}
+
+// release gives SIGPIPE its effect back, for the command.
+func (c *carefulWriter) release() {
+	if c.pipe != nil {
+		signal.Stop(c.pipe)
+	}
 }
 
 // failure tells everything that is wrong and returns the exit status for it.

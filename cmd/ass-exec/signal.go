@@ -17,32 +17,24 @@ const sigRTMin3 = syscall.Signal(37)
 // signalWatch ends the fetching when a signal says stop. As PID 1 the kernel
 // would drop most signals, and the Go runtime would exit with 2 on the rest.
 type signalWatch struct {
-	ctx    context.Context // done when a signal came
-	caught chan os.Signal
-	pipe   chan os.Signal // drained, so that a broken stderr is only an error
+	caught chan os.Signal // nil until the watch is started
 	done   chan struct{}  // closed to end the watching
 	ended  chan struct{}  // closed when it has ended
 	signal atomic.Int64
 }
 
-func watchSignals() *signalWatch {
+// start begins the watch, and returns a context that ends with a signal.
+func (w *signalWatch) start() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &signalWatch{
-		ctx:    ctx,
-		caught: make(chan os.Signal, 8),
-		pipe:   make(chan os.Signal, 1),
-		done:   make(chan struct{}),
-		ended:  make(chan struct{}),
-	}
+	w.caught, w.done, w.ended = make(chan os.Signal, 8), make(chan struct{}), make(chan struct{})
 	for _, s := range stopSignals {
 		// Asking for an ignored one would end the ignoring, for the command too.
 		if !signal.Ignored(s) {
 			signal.Notify(w.caught, s)
 		}
 	}
-	signal.Notify(w.pipe, syscall.SIGPIPE)
 	go w.watch(cancel)
-	return w
+	return ctx
 }
 
 func (w *signalWatch) watch(cancel context.CancelFunc) {
@@ -79,8 +71,10 @@ func (w *signalWatch) received() syscall.Signal { return syscall.Signal(w.signal
 // signals have their default effect. One that was caught up to now ends the
 // process after all.
 func (w *signalWatch) release() {
+	if w.caught == nil {
+		return
+	}
 	signal.Stop(w.caught)
-	signal.Stop(w.pipe)
 	close(w.done)
 	<-w.ended
 	if s := w.received(); s != 0 {
