@@ -175,7 +175,7 @@ func TestComposeExampleComesUp(t *testing.T) {
 	for name, files := range variants {
 		t.Run(name, func(t *testing.T) {
 			compose := func(args ...string) []string {
-				return append(append([]string{"compose", "-p", "ass-exec-test"}, files...), args...)
+				return append(append([]string{"compose", "-p", unique}, files...), args...)
 			}
 			t.Setenv("ASS_AGENT_KEY", "ass_dev_only")
 			t.Cleanup(func() { docker(t, compose("down", "--volumes", "--timeout", "5")...) })

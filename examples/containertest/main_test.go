@@ -35,6 +35,9 @@ const (
 // gateway is this host as the containers see it.
 var gateway string
 
+// unique names what Docker keeps during a test, apart from another run's.
+var unique = fmt.Sprint("ass-exec-test-", os.Getpid())
+
 func TestMain(m *testing.M) {
 	if err := setUp(); err != nil {
 		if os.Getenv("CI") == "true" {

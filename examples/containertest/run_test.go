@@ -49,11 +49,22 @@ func TestExecGetsSecretsOnlyThroughUs(t *testing.T) {
 }
 
 func TestStopEndsTheFetch(t *testing.T) {
-	v := newVault(t)
-	v.Inject(devvault.Fault{Kind: "hang"})
-	id := v.start(t, node, nil)
-	v.await(t, "POST /v1/tokens")
-	stops(t, id, "143")
+	for name, tc := range map[string]struct {
+		fault devvault.Fault
+		while string
+	}{
+		"waiting for the token":   {devvault.Fault{Kind: "hang"}, "POST /v1/tokens"},
+		"waiting for a secret":    {devvault.Fault{Kind: "hang", Endpoint: "secrets"}, "GET /v1/secrets/" + databaseURL},
+		"waiting to try it again": {devvault.Fault{Kind: "status", Status: 503, RetryAfter: "30"}, "POST /v1/tokens"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVault(t)
+			v.Inject(tc.fault)
+			id := v.start(t, node, nil)
+			v.await(t, tc.while)
+			stops(t, id, "143")
+		})
+	}
 }
 
 func TestStopEndsTheCommand(t *testing.T) {
@@ -172,7 +183,7 @@ func TestExitStatusReachesDocker(t *testing.T) {
 
 func TestMissingNameIsWaitedFor(t *testing.T) {
 	v := newVault(t)
-	network := docker(t, "network", "create", "ass-exec-test")
+	network := docker(t, "network", "create", unique)
 	t.Cleanup(func() { docker(t, "network", "rm", network) })
 	// Not a name of /etc/hosts but of Docker's DNS, which does not have it yet.
 	id := v.start(t, node, []string{"--network", network, "-e", "ASS_API_URL=http://late:8787", "-e", "ASS_ALLOW_HTTP=1", "-e", "ASS_AGENT_KEY_FILE=", "-e", "ASS_AGENT_KEY=late"})
@@ -215,5 +226,17 @@ func TestApprovalIsAskedForOnce(t *testing.T) {
 	}
 	if got := docker(t, "inspect", "-f", "{{.RestartCount}}", id); got != "0" {
 		t.Errorf("got %s restarts, want none", got)
+	}
+}
+
+// The other way round, to show what the waiting is for.
+func TestRestartInsteadOfWaitingAsksAgain(t *testing.T) {
+	v := newVault(t)
+	id := v.start(t, node, []string{"--restart", "on-failure:2", "-e", "ASS_APPROVAL_TIMEOUT=0", "-e", "BANK_KEY=ass://" + bankKey})
+	eventually(t, "Docker gives up", func() bool {
+		return docker(t, "inspect", "-f", "{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}}", id) == "exited 2 75"
+	})
+	if got := len(v.Approvals()); got != 3 {
+		t.Errorf("got %d requests for an approval, want 3", got)
 	}
 }
