@@ -1,0 +1,167 @@
+//go:build ci
+
+package citest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// act runs the workflow of the repository as GitHub's own runners would.
+func (p *pipeline) act(args ...string) (status int, log string) {
+	p.t.Helper()
+	secrets := filepath.Join(p.platform, "secrets")
+	must(p.t, os.WriteFile(secrets, []byte("ASS_AGENT_KEY="+p.agentKey+"\n"), 0o600))
+	standIn := func(action, dir string) string { return "--local-repository=" + action + "=" + dir }
+	actions := filepath.Join(root, "examples/citest/testdata/actions")
+	// By itself, as act copies the whole folder.
+	ours := p.t.TempDir()
+	b, err := os.ReadFile(filepath.Join(root, "action.yml"))
+	must(p.t, err)
+	must(p.t, os.WriteFile(filepath.Join(ours, "action.yml"), b, 0o644))
+	return p.run(act, append([]string{
+		"push", "-P", "ubuntu-latest=-self-hosted", "--no-cache-server", "--action-offline-mode",
+		"--secret-file", secrets, "--env", "ASS_API_URL=" + p.apiURL,
+		standIn("agent-secret-store/ass-exec@v1", ours),
+		standIn("actions/setup-node@v4", filepath.Join(actions, "setup")),
+		standIn("actions/setup-python@v5", filepath.Join(actions, "setup")),
+		standIn("actions/upload-artifact@v4", filepath.Join(actions, "upload-artifact")),
+		standIn("actions/download-artifact@v4", filepath.Join(actions, "download-artifact")),
+	}, args...)...)
+}
+
+// workflow replaces the workflow.
+func (p *pipeline) workflow(steps string) {
+	p.t.Helper()
+	file := filepath.Join(p.tree, ".github/workflows/deploy.yml")
+	must(p.t, os.WriteFile(file, []byte("on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n"+steps), 0o644))
+	p.commit()
+}
+
+func newGitHub(t *testing.T, workflow string) *pipeline {
+	return newPipeline(t, map[string]string{
+		".github/workflows/deploy.yml": workflow,
+		"ass.env":                      "github-actions/ass.env",
+	})
+}
+
+func TestGitHubJavaScript(t *testing.T) {
+	p := newGitHub(t, "github-actions/deploy.yml")
+	status, log := p.act()
+	if status != 0 {
+		t.Errorf("got status %d, want 0", status)
+	}
+	p.wantOnlyDeploy(log, "GEMINI_API_KEY", "DATABASE_URL", "STRIPE_SECRET_KEY")
+	p.wantNoTrace(log)
+}
+
+func TestGitHubPythonImportsNamespace(t *testing.T) {
+	p := newGitHub(t, "github-actions/deploy-python.yml")
+	must(t, os.Remove(filepath.Join(p.tree, "ass.env")))
+	p.commit()
+	status, log := p.act()
+	if status != 0 {
+		t.Errorf("got status %d, want 0", status)
+	}
+	p.wantOnlyDeploy(log, "GEMINI_API_KEY", "DATABASE_URL", "STRIPE_SECRET_KEY", "SLACK_BOT_TOKEN")
+	p.wantNoTrace(log)
+}
+
+// A job that succeeded is removed by act; one that failed shows what its
+// steps left on disk.
+func TestGitHubFailedDeployLeavesNothing(t *testing.T) {
+	p := newGitHub(t, "github-actions/deploy.yml")
+	deploy := filepath.Join(p.tree, "scripts/deploy.sh")
+	b, err := os.ReadFile(deploy)
+	must(t, err)
+	must(t, os.WriteFile(deploy, append(b, "exit 3\n"...), 0o755))
+	p.commit()
+	status, log := p.act()
+	if status != 1 || !strings.Contains(log, "exit status 3") {
+		t.Errorf("got status %d, want 1 for a step's status of 3:\n%s", status, log)
+	}
+	left, err := filepath.Glob(filepath.Join(p.state, "cache/act/*/hostexecutor/scripts/deploy.sh"))
+	if err != nil || len(left) == 0 {
+		t.Errorf("no work tree was left to be searched (%v)", err)
+	}
+	p.wantNoTrace(log)
+}
+
+func TestGitHubActionRefusesOtherBinary(t *testing.T) {
+	p := newGitHub(t, "github-actions/deploy.yml")
+	for name, with := range map[string]string{
+		"checksum": "url: " + p.apiURL + "/v1/health\n          sha256: " + releaseSum,
+		"nothing":  "api-url: " + p.apiURL,
+	} {
+		p.workflow("      - uses: agent-secret-store/ass-exec@v1\n        with:\n          " + with + `
+          run: echo the command ran
+      - if: always()
+        run: command -v ass-exec || echo none on PATH
+`)
+		status, log := p.act()
+		if status != 1 || strings.Contains(log, "the command ran") || !strings.Contains(log, "none on PATH") {
+			t.Errorf("%s: got status %d, want 1 and no ass-exec:\n%s", name, status, log)
+		}
+	}
+}
+
+// The inputs of the action, and a command that prints what it was given.
+func TestGitHubMask(t *testing.T) {
+	p := newGitHub(t, "github-actions/deploy.yml")
+	must(t, os.Rename(filepath.Join(p.tree, "ass.env"), filepath.Join(p.tree, "other.env")))
+	p.workflow(`      - uses: actions/checkout@v4
+      - uses: agent-secret-store/ass-exec@v1
+        with:
+          binary: ` + assExec + `
+          api-url: ` + p.apiURL + `
+          mapping: other.env
+          run: |
+            echo "it is $GEMINI_API_KEY"
+            echo "$DATABASE_URL" | tee left-behind
+            test -z "${ASS_AGENT_KEY-}"
+        env:
+          ASS_API_URL: http://127.0.0.1:1
+          ASS_AGENT_KEY: ${{ secrets.ASS_AGENT_KEY }}
+          ASS_MASK: true
+      - run: |
+          cat left-behind
+          rm left-behind
+`)
+	status, log := p.act()
+	if status != 0 || strings.Count(log, "***") < 3 {
+		t.Errorf("got status %d, want 0 and masked values:\n%s", status, log)
+	}
+	p.wantNoTrace(log)
+}
+
+// What the examples replace, to show that the search finds it.
+func TestGitHubEnvFileLeavesTraces(t *testing.T) {
+	p := newGitHub(t, "github-actions/deploy.yml")
+	p.workflow(`      - uses: actions/checkout@v4
+      - run: ` + assExec + ` -- sh -c 'echo "DATABASE_URL=$DATABASE_URL" >>"$GITHUB_ENV"'
+        env:
+          ASS_AGENT_KEY: ${{ secrets.ASS_AGENT_KEY }}
+      - run: echo "$DATABASE_URL"; exit 1
+`)
+	_, log := p.act()
+	if got := p.traces(log); len(got) < 2 || got[0] != "the log" {
+		t.Errorf("got traces in %q, want the log and a file", got)
+	}
+}
+
+func TestWorkflowsAreValid(t *testing.T) {
+	p := newGitHub(t, "github-actions/deploy.yml")
+	for _, args := range [][]string{
+		{actionlint, "../github-actions/deploy.yml", "../github-actions/deploy-python.yml"},
+		{actionValidator, "../../action.yml"},
+	} {
+		for i := range args[1:] {
+			args[i+1] = filepath.Join(root, "examples/citest", args[i+1])
+		}
+		if status, log := p.run(args[0], args[1:]...); status != 0 {
+			t.Errorf("%s: %s", filepath.Base(args[0]), log)
+		}
+	}
+}
