@@ -1,13 +1,14 @@
 # Goals, meant for humans:
-#   make build   bin/ass-exec and bin/ass-devvault, for this machine
-#   make demo    the main job against the embedded dev vault; needs only Go
-#   make test    every test, with the race detector
-#   make test-container   the images, with Docker; see .ci/install-docker
-#   make soak    10,000 starts with random faults
-#   make fuzz    each fuzz target for FUZZTIME (30s)
-#   make lint    go vet and golangci-lint, which holds staticcheck and gofumpt
-#   make image   the container image; TARGET=prebuilt makes it from bin/ass-exec
-#   make clean   what the others made
+#   make build            bin/ass-exec and bin/ass-devvault, for this machine
+#   make demo             the main job against the embedded dev vault; needs only Go
+#   make test             every test that can run here; says what it skips
+#   make test-container   the images and examples, with Docker (.ci/install-docker)
+#   make test-ci          the CI systems' examples (.ci/install-ci-tools)
+#   make soak             10,000 starts with random faults; SOAK_STARTS=500 for fewer
+#   make fuzz             each fuzz target for FUZZTIME (30s)
+#   make lint             go vet and golangci-lint, with staticcheck and gofumpt in it
+#   make image            the container image; TARGET=prebuilt makes it from bin/ass-exec
+#   make clean            what the others made
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS = -s -w -X main.version=$(VERSION) -checklinkname=0
@@ -15,7 +16,7 @@ LDFLAGS = -s -w -X main.version=$(VERSION) -checklinkname=0
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags keepsignals -ldflags "$(LDFLAGS)"
 IMAGE ?= ghcr.io/agent-secret-store/ass-exec
 
-.PHONY: build demo test test-container lint image soak fuzz clean
+.PHONY: build demo test test-unit test-container test-ci soak fuzz lint image clean
 
 build:
 	$(GOBUILD) -o bin/ ./cmd/ass-exec ./cmd/ass-devvault
@@ -23,13 +24,37 @@ build:
 demo: build
 	@examples/local/demo.sh
 
-test:
+test: test-unit
+	@if docker info >/dev/null 2>&1; then $(MAKE) test-container; \
+	elif [ -n "$$CI" ]; then echo "no dockerd answers, which CI requires"; exit 1; \
+	else echo "SKIPPED, NOT TESTED: make test-container, for no dockerd answers"; fi
+	@if [ -x .tools/act ]; then $(MAKE) test-ci; \
+	elif [ -n "$$CI" ]; then echo "the tools of .ci/install-ci-tools are missing, which CI requires"; exit 1; \
+	else echo "SKIPPED, NOT TESTED: make test-ci, for .ci/install-ci-tools has not run"; fi
+
+test-unit:
 	go vet ./...
 	go test -race ./...
 
 test-container: build image
 	go vet -tags container ./examples/containertest
 	go test -tags container -count=1 ./examples/containertest
+	cd examples/kubernetes/validate && go vet ./... && go test ./...
+
+test-ci: build
+	go vet -tags ci ./examples/citest
+	go test -tags ci -count=1 -v ./examples/citest
+
+soak:
+	go test -tags soak -count=1 -run TestEveryStartIsWholeOrToldApart -timeout 40m -v ./cmd/ass-exec
+
+FUZZTIME ?= 30s
+fuzz:
+	set -e; for target in \
+		./shim:FuzzParseReference ./shim:FuzzParseTemplate ./shim:FuzzParseMapping ./shim:FuzzSelectField \
+		./shim/mask:FuzzWriter ./vault:FuzzReply; do \
+		go test $${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME); \
+	done
 
 lint:
 	go vet ./...
@@ -40,16 +65,3 @@ image:
 
 clean:
 	rm -rf bin dist
-
-# 10,000 starts with random faults; SOAK_STARTS=500 for a short one.
-soak:
-	go test -tags soak -count=1 -run TestEveryStartIsWholeOrToldApart -timeout 40m -v ./cmd/ass-exec
-
-# Each fuzz target for FUZZTIME.
-FUZZTIME ?= 30s
-fuzz:
-	set -e; for target in \
-		./shim:FuzzParseReference ./shim:FuzzParseTemplate ./shim:FuzzParseMapping ./shim:FuzzSelectField \
-		./shim/mask:FuzzWriter ./vault:FuzzReply; do \
-		go test $${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME); \
-	done

@@ -1,0 +1,58 @@
+//go:build ci
+
+package citest
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// A deployment without all of its secrets does not begin, and the job fails
+// with ass-exec's own status; with the guide's scripts it begins.
+func TestMissingSecretStopsDeploy(t *testing.T) {
+	for name, ci := range map[string]struct {
+		pipeline func(*testing.T) *pipeline
+		run      func(*pipeline) (failed bool, log string)
+		status   string // in the log
+	}{
+		"GitHub": {
+			func(t *testing.T) *pipeline { return newGitHub(t, "github-actions/deploy.yml") },
+			func(p *pipeline) (bool, string) { status, log := p.act(); return status != 0, log },
+			"exit status 66",
+		},
+		"GitLab": {
+			newGitLab,
+			func(p *pipeline) (bool, string) { status, log := p.gitlab(); return status != 0, log },
+			"FAIL 66",
+		},
+		"CircleCI": {
+			newCircle,
+			func(p *pipeline) (bool, string) {
+				outcomes, log := p.circle("main")
+				return outcomes["deploy"] == "failed", log
+			},
+			"exit status 66",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := ci.pipeline(t)
+			mapping := "DATABASE_URL=production/database/DATABASE_ULR\nGEMINI_API_KEY=production/gemini/GEMINI_API_KEY\n"
+			must(t, os.WriteFile(filepath.Join(p.tree, "ass.env"), []byte(mapping), 0o644))
+			p.commit()
+			failed, log := ci.run(p)
+			log = regexp.MustCompile(` +`).ReplaceAllString(log, " ")
+			if !failed || strings.Contains(log, "deploy: done") {
+				t.Error("the deployment began")
+			}
+			for _, want := range []string{"build: done", "ass.env:1: DATABASE_URL: production/database/DATABASE_ULR does not exist", ci.status} {
+				if !strings.Contains(log, want) {
+					t.Errorf("no %q in the log:\n%s", want, log)
+				}
+			}
+			p.wantNoTrace(log)
+		})
+	}
+}
