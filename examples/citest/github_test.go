@@ -10,7 +10,7 @@ import (
 )
 
 // act runs the workflow of the repository as GitHub's own runners would.
-func (p *pipeline) act(args ...string) (status int, log string) {
+func (p *pipeline) act() (status int, log string) {
 	p.t.Helper()
 	secrets := filepath.Join(p.platform, "secrets")
 	must(p.t, os.WriteFile(secrets, []byte("ASS_AGENT_KEY="+p.agentKey+"\n"), 0o600))
@@ -21,15 +21,14 @@ func (p *pipeline) act(args ...string) (status int, log string) {
 	b, err := os.ReadFile(filepath.Join(root, "action.yml"))
 	must(p.t, err)
 	must(p.t, os.WriteFile(filepath.Join(ours, "action.yml"), b, 0o644))
-	return p.run(act, append([]string{
+	return p.run(act,
 		"push", "-P", "ubuntu-latest=-self-hosted", "--no-cache-server", "--action-offline-mode",
-		"--secret-file", secrets, "--env", "ASS_API_URL=" + p.apiURL,
+		"--secret-file", secrets, "--env", "ASS_API_URL="+p.apiURL,
 		standIn("agent-secret-store/ass-exec@v1", ours),
 		standIn("actions/setup-node@v4", filepath.Join(actions, "setup")),
 		standIn("actions/setup-python@v5", filepath.Join(actions, "setup")),
 		standIn("actions/upload-artifact@v4", filepath.Join(actions, "upload-artifact")),
-		standIn("actions/download-artifact@v4", filepath.Join(actions, "download-artifact")),
-	}, args...)...)
+		standIn("actions/download-artifact@v4", filepath.Join(actions, "download-artifact")))
 }
 
 // workflow replaces the workflow.
@@ -91,9 +90,9 @@ func TestGitHubFailedDeployLeavesNothing(t *testing.T) {
 
 func TestGitHubActionRefusesOtherBinary(t *testing.T) {
 	p := newGitHub(t, "github-actions/deploy.yml")
-	for name, with := range map[string]string{
-		"checksum": "url: " + p.apiURL + "/v1/health\n          sha256: " + releaseSum,
-		"nothing":  "api-url: " + p.apiURL,
+	for want, with := range map[string]string{
+		"has not the SHA-256 " + releaseSum: "url: " + p.apiURL + "/v1/health\n          sha256: " + releaseSum,
+		"give url and sha256, or binary":    "api-url: " + p.apiURL,
 	} {
 		p.workflow("      - uses: agent-secret-store/ass-exec@v1\n        with:\n          " + with + `
           run: echo the command ran
@@ -101,8 +100,8 @@ func TestGitHubActionRefusesOtherBinary(t *testing.T) {
         run: command -v ass-exec || echo none on PATH
 `)
 		status, log := p.act()
-		if status != 1 || strings.Contains(log, "the command ran") || !strings.Contains(log, "none on PATH") {
-			t.Errorf("%s: got status %d, want 1 and no ass-exec:\n%s", name, status, log)
+		if status != 1 || !strings.Contains(log, want) || strings.Contains(log, "the command ran") || !strings.Contains(log, "none on PATH") {
+			t.Errorf("got status %d, want 1, %q and no ass-exec:\n%s", status, want, log)
 		}
 	}
 }

@@ -10,15 +10,14 @@ import (
 )
 
 // gitlab runs the pipeline of the repository with GitLab's shell executor.
-func (p *pipeline) gitlab(args ...string) (status int, log string) {
+func (p *pipeline) gitlab() (status int, log string) {
 	p.t.Helper()
 	// The key is limited to an environment, as the example says.
 	variables := fmt.Sprintf("---\nglobal:\n  ASS_API_URL: %s\n  ASS_AGENT_KEY:\n    type: variable\n    values:\n      production: %s\n", p.apiURL, p.agentKey)
 	must(p.t, os.MkdirAll(filepath.Join(p.platform, ".gitlab-ci-local"), 0o755))
 	must(p.t, os.WriteFile(filepath.Join(p.platform, ".gitlab-ci-local/variables.yml"), []byte(variables), 0o600))
-	return p.run(gitlabCILocal, append([]string{
-		"--home", p.platform, "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source",
-	}, args...)...)
+	return p.run(gitlabCILocal,
+		"--home", p.platform, "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source")
 }
 
 func newGitLab(t *testing.T) *pipeline {
