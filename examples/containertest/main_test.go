@@ -38,14 +38,11 @@ var gateway string
 // unique names what Docker keeps during a test, apart from another run's.
 var unique = fmt.Sprint("ass-exec-test-", os.Getpid())
 
+// Who asks for the tag wants these tests: without Docker they fail.
 func TestMain(m *testing.M) {
 	if err := setUp(); err != nil {
-		if os.Getenv("CI") == "true" {
-			fmt.Fprintln(os.Stderr, "the container tests are required in CI:", err)
-			os.Exit(1)
-		}
-		fmt.Fprintln(os.Stderr, "SKIPPED, ALL CONTAINER TESTS:", err)
-		os.Exit(0)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }

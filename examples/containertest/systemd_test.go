@@ -12,7 +12,7 @@ import (
 
 func TestSystemdKnowsEverySettingOfTheUnit(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		if os.Getenv("CI") == "true" {
+		if os.Getenv("CI") != "" {
 			t.Fatal(err)
 		}
 		t.Skip("SKIPPED, NOT TESTED:", err)
