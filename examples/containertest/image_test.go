@@ -93,6 +93,9 @@ func TestImageHoldsWhatMakeBuilds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got, want := docker(t, "run", "--rm", ours, "--version"), run(t, "../../bin/ass-exec", "--version").stdout; got+"\n" != want {
+		t.Fatalf("got an image of %s, want one of %s; run make build image", got, want)
+	}
 	in := files(t, ours)["ass-exec"]
 	a, errA := buildinfo.Read(bytes.NewReader(made))
 	b, errB := buildinfo.Read(bytes.NewReader(in))
