@@ -86,7 +86,7 @@ func (c *Client) Open(ctx context.Context, scopes []string) (*Session, error) {
 		// Reading the roots takes as long as connecting: do both at once.
 		go func() { _, _ = load() }()
 	}
-	s.pool = newPool(c.URL, load, c.HTTP1)
+	s.pool = newPool(c.URL, load, c.HTTP1, len(scopes))
 	s.Rewind()
 	if err := s.issue(ctx); err != nil {
 		s.Close()

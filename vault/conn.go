@@ -18,6 +18,13 @@ const (
 	tlsTimeout     = 5 * time.Second
 	maxStreams     = 100 // what servers commonly allow on one HTTP/2 connection
 	maxHTTP1Conns  = 8
+
+	// One congestion window carries the requests, and the replies, of about
+	// this many secrets. More connections save round trips where these cost
+	// something, and must be opened at once to do so.
+	secretsPerConn = 50
+	maxConns       = 8
+	farAway        = 5 * time.Millisecond // to connect
 )
 
 // pool holds the connections to the vault. It opens them itself instead of
@@ -31,6 +38,8 @@ type pool struct {
 	mu      sync.Mutex
 	conns   []*conn
 	dialing int
+	closed  bool
+	spares  int             // connections to open beside a first one that is slow to open
 	only1   bool            // since the first fault of an HTTP/2 connection
 	waiters []chan struct{} // of requests without a place, the first first
 }
@@ -44,17 +53,18 @@ type conn struct {
 	broken   bool
 }
 
-func newPool(base *url.URL, roots func() (*x509.CertPool, error), only1 bool) *pool {
+func newPool(base *url.URL, roots func() (*x509.CertPool, error), only1 bool, secrets int) *pool {
 	p := &pool{scheme: base.Scheme, address: base.Host, only1: only1}
+	p.spares = min(maxConns, 1+(secrets-1)/secretsPerConn) - 1
 	if base.Port() == "" {
 		p.address = net.JoinHostPort(base.Hostname(), map[string]string{"http": "80", "https": "443"}[base.Scheme])
 	}
-	p.transport = newTransport(p.scheme, roots, true)
-	p.http1 = newTransport(p.scheme, roots, false)
+	p.transport = p.newTransport(roots, true)
+	p.http1 = p.newTransport(roots, false)
 	return p
 }
 
-func newTransport(scheme string, roots func() (*x509.CertPool, error), h2 bool) *http.Transport {
+func (p *pool) newTransport(roots func() (*x509.CertPool, error), h2 bool) *http.Transport {
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
@@ -68,11 +78,13 @@ func newTransport(scheme string, roots func() (*x509.CertPool, error), h2 bool) 
 	var once sync.Once
 	var rootsErr error
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		start := time.Now()
 		c, err := (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		if scheme == "https" {
+		p.openSpares(time.Since(start))
+		if p.scheme == "https" {
 			// Here, because the roots are read while the connection is made,
 			// and no handshake can begin before this returns.
 			once.Do(func() { t.TLSClientConfig.RootCAs, rootsErr = roots() })
@@ -206,9 +218,36 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.closed {
+		_ = cc.Close()
+		return nil, net.ErrClosed
+	}
 	c.ClientConn = cc
 	p.conns = append(p.conns, c)
 	return c, nil
+}
+
+// openSpares opens the further connections that many secrets are worth, if the
+// first one took so long that round trips cost something.
+func (p *pool) openSpares(took time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := p.spares
+	p.spares = 0
+	if took < farAway {
+		return
+	}
+	p.dialing += n
+	for range n {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+			defer cancel()
+			// One that fails is not needed: the first does the work too.
+			if c, err := p.dial(ctx); err == nil {
+				p.put(c, reusable)
+			}
+		}()
+	}
 }
 
 // condition is what a request left its connection in.
@@ -239,6 +278,7 @@ func (p *pool) put(c *conn, left condition) {
 func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.closed = true
 	for _, c := range p.conns {
 		_ = c.Close()
 	}
