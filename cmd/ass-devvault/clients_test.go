@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -13,7 +14,9 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/agent-secret-store/ass-exec/vault/devvault"
 )
@@ -339,5 +342,51 @@ func TestApprovalByTheOfficialCLILetsAWaitingStartGoOn(t *testing.T) {
 		if n := len(v.Approvals()); n != 1 {
 			t.Errorf("got %d approvals, want 1", n)
 		}
+	}
+}
+
+// A secret changed with the official CLI restarts a watched node server with
+// the new value; a vault that has stopped leaves it alone.
+func TestSecretChangedByTheOfficialCLIRestartsAWatchedServer(t *testing.T) {
+	needClients(t)
+	path, err := assExec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, env := serveVault(t, devvault.Config{})
+	v.Put("watched/K", "old")
+	const server = `require("http").createServer().listen(0, "127.0.0.1", () => console.log("serving with " + process.env.X))`
+	cmd := exec.Command(path, "--watch=100ms", "node", "-e", server)
+	cmd.Env = append(env, "X=ass://watched/K")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill() }()
+	lines := bufio.NewReader(stdout)
+	if line, err := lines.ReadString('\n'); line != "serving with old\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	cli(t, env, "secrets", "set", "watched/K", "new", "--type", "custom", "--tier", "standard")
+	if line, err := lines.ReadString('\n'); line != "serving with new\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	v.Inject(devvault.Fault{Kind: "reset"})
+	before := len(v.Requests())
+	for len(v.Requests()) < before+3 {
+		time.Sleep(10 * time.Millisecond) // until it has looked three times
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(lines); len(rest) > 0 || err != nil {
+		t.Errorf("got %q, %v: the server was started again", rest, err)
+	}
+	_ = cmd.Wait()
+	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || ws.ExitStatus() != 143 {
+		t.Errorf("got %v, want 143", cmd.ProcessState)
 	}
 }

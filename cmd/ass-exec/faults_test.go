@@ -16,7 +16,7 @@ import (
 )
 
 // vaultServer serves a dev vault over TLS and returns what a client needs.
-func vaultServer(t *testing.T, cfg devvault.Config) (v *devvault.Server, env []string) {
+func vaultServer(t testing.TB, cfg devvault.Config) (v *devvault.Server, env []string) {
 	t.Helper()
 	v = devvault.New(cfg)
 	cert, ca, err := devvault.Certificate("127.0.0.1")
@@ -79,7 +79,7 @@ var faultCases = []struct {
 	{name: "429 with seconds", fault: "kind=status,status=429,retry-after=1,count=1", status: 0, attempts: 2},
 	{name: "429 with a date", fault: "kind=status,status=429,retry-after=date+1,count=1", status: 0, attempts: 2},
 	{name: "429 for longer than the budget", fault: "kind=status,status=429,retry-after=90", status: 69, attempts: 1},
-	{name: "500 for ever", fault: "kind=status,status=500", timeout: "700ms", status: 69, stderr: "answered Internal Server Error (500): Internal Server Error, after "},
+	{name: "500 for ever", fault: "kind=status,status=500", timeout: "1500ms", status: 69, stderr: "answered Internal Server Error (500): Internal Server Error, after "},
 	{name: "408", fault: "kind=status,status=408,count=1", status: 0, attempts: 2},
 	{name: "400", fault: "kind=status,status=400", status: 76, attempts: 1},
 	{name: "401 once", fault: "kind=status,status=401,count=1", status: 0, attempts: 2},

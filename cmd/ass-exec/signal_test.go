@@ -224,7 +224,7 @@ func TestIgnoredSignalsStayIgnoredForTheCommand(t *testing.T) {
 	}
 }
 
-func mappingFile(t *testing.T, content string) string {
+func mappingFile(t testing.TB, content string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "ass.env")
 	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {

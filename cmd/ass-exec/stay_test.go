@@ -161,7 +161,7 @@ func TestVaultInTroubleLeavesTheCommandAlone(t *testing.T) {
 	} {
 		v, env := vaultServer(t, devvault.Config{})
 		v.Put("a/X", "one")
-		s := startStaying(t, append(env, "X=ass://a/X", "ASS_TIMEOUT=100ms"), "--watch=20ms", "sh", "-c", waits)
+		s := startStaying(t, append(env, "X=ass://a/X"), "--watch=20ms", "sh", "-c", waits)
 		s.line("one")
 		f, err := devvault.ParseFault(tt.kind)
 		if err != nil {
