@@ -155,7 +155,7 @@ func FuzzReply(f *testing.F) {
 		}
 		_, _ = parseApproval(o)
 		nextPage(o, 1, 1)
-		message, _ := o.message()
+		message := o.message()
 		if q := quote(message, NewSecret("m")); strings.ContainsAny(q, "\x1b\n\r\x07") || len([]rune(q)) > maxMessage+1 {
 			t.Errorf("got message %q", q)
 		}

@@ -74,18 +74,17 @@ func (o object) integer(key string) int64 {
 	return n
 }
 
-// message finds the error message and its code in any of the envelopes that
-// the vendor's clients read.
-func (o object) message() (text, code string) {
+// message finds the error message in any of the envelopes that the vendor's
+// clients read.
+func (o object) message() string {
 	for _, envelope := range []string{"error", "detail"} {
-		var inner object
 		if s, ok := o.text(envelope); ok {
-			return s, code
+			return s
 		}
-		if json.Unmarshal(o[envelope], &inner) == nil && inner != nil {
-			code, _ = inner.text("code")
+		var inner object
+		if json.Unmarshal(o[envelope], &inner) == nil {
 			if s, ok := inner.text("message"); ok {
-				return s, code
+				return s
 			}
 		}
 	}
@@ -98,11 +97,10 @@ func (o object) message() (text, code string) {
 		for i, d := range details {
 			parts[i] = strings.TrimSpace(fmt.Sprintln(d.Loc...)) + ": " + d.Msg
 		}
-		return strings.Join(parts, "; "), code
+		return strings.Join(parts, "; ")
 	}
-	text, _ = o.text("message")
-	code, _ = o.text("code")
-	return text, code
+	text, _ := o.text("message")
+	return text
 }
 
 // enveloped reports whether the body is the API's error envelope.

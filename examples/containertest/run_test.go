@@ -76,6 +76,27 @@ func TestStopEndsTheCommand(t *testing.T) {
 	stops(t, id, "0")
 }
 
+// With --init it is ass-exec that is process 1: it forwards the stop, reaps
+// what the command leaves behind, and holds no key.
+func TestInitIsProcessOneOfItsCommand(t *testing.T) {
+	v := newVault(t)
+	id := v.start(t, node, []string{"-e", "ASS_INIT=1"})
+	eventually(t, "the server is up", func() bool {
+		return run(t, "docker", "exec", id, "wget", "-q", "-O", "-", "http://127.0.0.1:3000/health").status == 0
+	})
+	if got := docker(t, "exec", id, "cat", "/proc/1/comm"); got != "ass-exec" {
+		t.Errorf("got process 1 %q, want ass-exec", got)
+	}
+	docker(t, "exec", id, "sh", "-c", "(sleep 0.01 &) ; (sleep 0.01 &)")
+	eventually(t, "no process is a zombie", func() bool {
+		return !strings.Contains(docker(t, "top", id, "-o", "pid,stat"), "Z")
+	})
+	stops(t, id, "0")
+	if got := v.run(t, node, []string{"-e", "ASS_INIT=group"}, "sh", "-c", "exit 41"); got.status != 41 {
+		t.Errorf("got %+v, want status 41", got)
+	}
+}
+
 // stops stops a container, which must end within a second and with a status:
 // Docker gives it ten before it kills it.
 func stops(t *testing.T, id, status string) {
