@@ -17,7 +17,7 @@ const (
 	connectTimeout = 8 * time.Second // less than attemptTimeout, so that the cause is told
 	tlsTimeout     = 5 * time.Second
 	maxStreams     = 100 // what servers commonly allow on one HTTP/2 connection
-	maxHTTP1Conns  = 8
+	maxHTTP1Conns  = 6   // as browsers: a small server queues few, and drops the rest for a second
 
 	// One congestion window carries the requests, and the replies, of about
 	// this many secrets. More connections save round trips where these cost
