@@ -104,6 +104,9 @@ func help(fs *flag.FlagSet, w io.Writer) {
 
 // serve runs the vault until the command or, without one, a signal ends it.
 func serve(o options, environ []string, stdout, stderr io.Writer) (int, error) {
+	if o.verbose {
+		o.vault.OnRequest = logTo(stderr)
+	}
 	vault := devvault.New(o.vault)
 	defer vault.Close()
 	if err := seed(vault, o.seed); err != nil {
@@ -117,12 +120,8 @@ func serve(o options, environ []string, stdout, stderr io.Writer) (int, error) {
 		return 0, err
 	}
 	defer cleanUp()
-	var handler http.Handler = vault
-	if o.verbose {
-		handler = logged(vault, stderr)
-	}
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second,
+		Handler: vault, ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog: log.New(io.Discard, "", 0), // faults are no news
 	}
 	go func() { _ = server.Serve(l) }()
@@ -165,15 +164,12 @@ func announce(w io.Writer, env [][2]string) {
 	}
 }
 
-// logged logs each request: what was asked by what kind of caller, and how it
+// logTo logs each request: what was asked by what kind of caller, and how it
 // was answered.
-func logged(vault *devvault.Server, w io.Writer) http.Handler {
-	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		vault.ServeHTTP(rw, r)
-		requests := vault.Requests()
-		last := requests[len(requests)-1]
-		fmt.Fprintf(w, "ass-devvault: %s %s by %s: %d\n", last.Method, last.Path, last.Bearer, last.Status)
-	})
+func logTo(w io.Writer) func(devvault.Request) {
+	return func(r devvault.Request) {
+		fmt.Fprintf(w, "ass-devvault: %s %s by %s: %d\n", r.Method, r.Path, r.Bearer, r.Status)
+	}
 }
 
 func isLoopback(addr net.Addr) bool {

@@ -33,7 +33,7 @@ func listen(o options, vault *devvault.Server) (l net.Listener, url, caFile stri
 	}
 	l = vault.Listener(plain)
 	if !o.tls && o.caOut == "" {
-		return l, "http://" + plain.Addr().String(), "", func() {}, nil
+		return l, "http://" + reachable(plain.Addr()), "", func() {}, nil
 	}
 	cert, ca, err := devvault.Certificate(append([]string{"localhost", "127.0.0.1", "::1"}, o.hosts...)...)
 	if err != nil {
@@ -46,7 +46,15 @@ func listen(o options, vault *devvault.Server) (l net.Listener, url, caFile stri
 	config := &tls.Config{
 		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
 	}
-	return tls.NewListener(l, config), "https://" + plain.Addr().String(), caFile, cleanUp, nil
+	return tls.NewListener(l, config), "https://" + reachable(plain.Addr()), caFile, cleanUp, nil
+}
+
+// reachable is the address as a client on this machine can use it.
+func reachable(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("localhost:%d", tcp.Port)
+	}
+	return addr.String()
 }
 
 // writeCA writes the authority to the file that was asked for, or to a

@@ -27,6 +27,8 @@ type Config struct {
 	Lenient  bool             // the agent key also reads and writes secrets, as before 2026
 	Now      func() time.Time // time.Now if nil
 
+	OnRequest func(Request) // told of every request, one at a time; may be nil
+
 	// What the documentation leaves open, to be tried both ways.
 	Envelope      string        // of errors: "error", "detail" or, if empty, both
 	TokenInStatus bool          // an approved approval shows its token; else the same request gets it
@@ -139,9 +141,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{Request: r, caller: s.identify(r), body: body}
 	fault := s.faultFor(endpointOf(r))
 	a := s.answer(c, fault)
-	s.requests = append(s.requests, Request{
-		r.Method, r.URL.RequestURI(), c.kind, r.UserAgent(), r.Proto, r.RemoteAddr, a.status,
-	})
+	seen := Request{r.Method, r.URL.RequestURI(), c.kind, r.UserAgent(), r.Proto, r.RemoteAddr, a.status}
+	s.requests = append(s.requests, seen)
+	if s.cfg.OnRequest != nil {
+		s.cfg.OnRequest(seen)
+	}
 	s.mu.Unlock()
 	if fault != nil && fault.spoil(s, w, r, a) {
 		return
