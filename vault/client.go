@@ -243,11 +243,11 @@ func (s *Session) newRequest(ctx context.Context, ask request, bearer Secret) (*
 
 // judge turns every reply that is not the API's 2xx into an error, by status.
 func (s *Session) judge(ask request, r *reply, bearer Secret) *Error {
-	message := r.object.message()
-	e := &Error{Status: r.status, Message: quote(message, s.Key, bearer)}
-	switch status := r.status; {
-	case status/100 == 2 && r.object != nil:
+	if r.status/100 == 2 && r.object != nil {
 		return nil
+	}
+	e := &Error{Status: r.status, Message: quote(r.object.message(), s.Key, bearer)}
+	switch status := r.status; {
 	case status/100 == 2:
 		return &Error{Reason: Protocol, Status: status, Text: "the reply is not JSON"}
 	case status/100 == 3:
