@@ -3,6 +3,9 @@ package shim
 import (
 	"strings"
 	"testing"
+	"unicode"
+
+	"github.com/hashicorp/go-envparse"
 )
 
 func TestMappingReadsEveryForm(t *testing.T) {
@@ -119,5 +122,20 @@ func TestMappingListsEveryBadLineAndNamesBothDuplicates(t *testing.T) {
 		`ass.env:4: C: "debug" is not a secret path; a path has a namespace and a key, like production/app/DEBUG`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// A value that go-envparse would not change does not pass through it.
+func TestPlainValueIsWhatGoEnvparseReads(t *testing.T) {
+	for c := rune(' '); c < 0x250; c++ {
+		if strings.ContainsRune("\"'#\x7f", c) || unicode.Is(unicode.Cc, c) {
+			continue
+		}
+		raw := "a" + string(c) + "b"
+		parsed, err := envparse.Parse(strings.NewReader("V=" + raw))
+		got, gotErr := parseQuoted(raw)
+		if err != nil || gotErr != nil || got != parsed["V"] {
+			t.Errorf("%q: got %q, %v; go-envparse %q, %v", raw, got, gotErr, parsed["V"], err)
+		}
 	}
 }
