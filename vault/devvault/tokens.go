@@ -173,13 +173,24 @@ func covers(scope, want string) bool {
 func (s *Server) highestTier(scopes []string) string {
 	tiers := []string{"standard", "sensitive", "critical"}
 	highest := 0
-	for p, sec := range s.secrets {
-		read, write := "secrets:read:"+p, "secrets:write:"+p
-		for _, scope := range scopes {
-			if covers(scope, read) || covers(scope, write) {
+	for _, scope := range scopes {
+		for p, sec := range s.reachable(scope) {
+			if covers(scope, "secrets:read:"+p) || covers(scope, "secrets:write:"+p) {
 				highest = max(highest, slices.Index(tiers, sec.Tier))
 			}
 		}
 	}
 	return tiers[highest]
+}
+
+// reachable narrows the secrets down to those that a scope may cover.
+func (s *Server) reachable(scope string) map[string]*secret {
+	if strings.Contains(scope, "*") {
+		return s.secrets
+	}
+	_, p, _ := strings.Cut(strings.TrimPrefix(scope, "secrets:"), ":")
+	if sec, ok := s.secrets[p]; ok {
+		return map[string]*secret{p: sec}
+	}
+	return nil
 }
