@@ -3,52 +3,74 @@ package vault
 import (
 	"context"
 	"net/http/httptrace"
-	"sync/atomic"
+	"sync"
+	"time"
 )
 
-// burst holds back a connection's packets until all requests of a batch are
-// written. A nil burst holds back nothing.
-type burst struct {
-	c    *conn
-	left atomic.Int64
+// seat is a place on a connection, given to one of many requests before any of
+// them is sent: so they are spread evenly, and it is known when the last one of
+// a connection is written.
+type seat struct{ c *conn }
+
+// take returns the connection; only once, and not to a request without a seat.
+func (s *seat) take() (*conn, bool) {
+	if s == nil || s.c == nil {
+		return nil, false
+	}
+	c := s.c
+	s.c = nil
+	return c, true
 }
 
-// burst corks the HTTP/2 connection, if there is one, for a batch of n
-// requests, or as many of them as the server takes at once.
-func (p *pool) burst(n int) *burst {
-	p.mu.Lock()
-	c := p.free()
-	p.mu.Unlock()
-	if c == nil || !c.h2 {
-		return nil
-	}
-	n = min(n, maxStreams, c.Available())
+// seats gives up to n requests a seat each, as far as there are free places on
+// HTTP/2 connections. Each has to be taken, and the place put back. The kernel
+// holds back what is written to these connections until all is.
+func (p *pool) seats(ctx context.Context, n int) []*seat {
+	seats := make([]*seat, n)
 	if n < 2 {
-		return nil
+		return seats
 	}
-	b := &burst{c: c}
-	b.left.Store(int64(n))
-	cork(c.tcp, true)
-	return b
+	p.awaitSpares(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range seats {
+		c := p.free()
+		if c == nil || !c.h2 {
+			break
+		}
+		c.inFlight++
+		if c.writing.Add(1) == 1 {
+			cork(c.tcp, true)
+		}
+		seats[i] = &seat{c}
+	}
+	return seats
 }
 
-// watch has the batch know when the request under ctx is written.
-func (b *burst) watch(ctx context.Context) context.Context {
-	if b == nil {
-		return ctx
-	}
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteHeaders: func() {
-			if b.left.Add(-1) == 0 {
-				cork(b.c.tcp, false)
-			}
-		},
+// bundle returns a context under which the seated request tells that it is
+// written. So does written, for one that failed before.
+func (c *conn) bundle(ctx context.Context) (_ context.Context, written func()) {
+	written = sync.OnceFunc(func() {
+		if c.writing.Add(-1) == 0 {
+			cork(c.tcp, false)
+		}
 	})
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: written}), written
 }
 
-// release ends the batch, whether or not every request was written.
-func (b *burst) release() {
-	if b != nil {
-		cork(b.c.tcp, false)
+// awaitSpares waits for the spare connections, which are due when the first
+// one has brought the token, but for no longer than they may save.
+func (p *pool) awaitSpares(ctx context.Context) {
+	if p.roundTrip == 0 {
+		return
+	}
+	open := make(chan struct{})
+	go func() { p.opening.Wait(); close(open) }()
+	patience := time.NewTimer(p.roundTrip)
+	defer patience.Stop()
+	select {
+	case <-open:
+	case <-patience.C:
+	case <-ctx.Done():
 	}
 }

@@ -111,11 +111,10 @@ func (s *Session) Close() { s.pool.close() }
 // for each. Where the context ended, the results mean nothing.
 func (s *Session) Read(ctx context.Context, refs []Ref) map[Ref]Result {
 	results := make([]Result, len(refs))
-	batch := s.pool.burst(len(refs))
-	defer batch.release()
+	seats := s.pool.seats(ctx, len(refs))
 	var wg sync.WaitGroup
 	for i, ref := range refs {
-		wg.Go(func() { results[i] = s.read(ctx, ref, batch) })
+		wg.Go(func() { results[i] = s.read(ctx, ref, seats[i]) })
 	}
 	wg.Wait()
 	byRef := make(map[Ref]Result, len(refs))
@@ -125,7 +124,7 @@ func (s *Session) Read(ctx context.Context, refs []Ref) map[Ref]Result {
 	return byRef
 }
 
-func (s *Session) read(ctx context.Context, ref Ref, batch *burst) (result Result) {
+func (s *Session) read(ctx context.Context, ref Ref, seat *seat) (result Result) {
 	defer func() {
 		// The panic's own text, and the dump of a goroutine that dies of it,
 		// may hold anything.
@@ -133,7 +132,7 @@ func (s *Session) read(ctx context.Context, ref Ref, batch *burst) (result Resul
 			result = Result{Err: &Error{Reason: Bug, Op: OpRead, Path: string(ref), Text: "internal error"}}
 		}
 	}()
-	ask := request{op: OpRead, path: string(ref), method: http.MethodGet, url: "/v1/secrets/" + ref.Escaped(), batch: batch}
+	ask := request{op: OpRead, path: string(ref), method: http.MethodGet, url: "/v1/secrets/" + ref.Escaped(), seat: seat}
 	result.Err = s.authorized(ctx, ask, func(r *reply) *Error {
 		var err *Error
 		result, err = parseSecret(ref, r.object)
@@ -166,7 +165,7 @@ type request struct {
 	method string
 	url    string // escaped, from /v1 on
 	body   any    // sent as JSON if not nil
-	batch  *burst // of its first attempt
+	seat   *seat  // of its first attempt; may be nil
 }
 
 // do sends a request with bearer until it has an answer, a failure that no
@@ -189,14 +188,22 @@ func (s *Session) attempt(ctx context.Context, ask request, bearer Secret) (*rep
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	c, err := s.pool.get(ctx)
-	if err != nil {
-		return nil, connError(err, s.URL.Host, time.Since(start))
+	c, seated := ask.seat.take()
+	if !seated {
+		var err error
+		if c, err = s.pool.get(ctx); err != nil {
+			return nil, connError(err, s.URL.Host, time.Since(start))
+		}
 	}
 	left := failed
 	defer func() { s.pool.put(c, left) }()
 
-	req, err := s.newRequest(ask.batch.watch(ctx), ask, bearer)
+	if seated {
+		var written func()
+		ctx, written = c.bundle(ctx)
+		defer written()
+	}
+	req, err := s.newRequest(ctx, ask, bearer)
 	if err != nil {
 		return nil, &Error{Reason: Protocol, Text: "the request cannot be built", Err: err}
 	}

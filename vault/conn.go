@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,6 +43,10 @@ type pool struct {
 	spares  int             // connections to open beside a first one that is slow to open
 	only1   bool            // since the first fault of an HTTP/2 connection
 	waiters []chan struct{} // of requests without a place, the first first
+
+	// Set with the spares, before the first request is sent.
+	opening   sync.WaitGroup
+	roundTrip time.Duration
 }
 
 // conn is one connection and the requests in flight on it.
@@ -49,13 +54,14 @@ type conn struct {
 	*http.ClientConn
 	tcp      net.Conn // what is below it, for cork
 	h2       bool
+	writing  atomic.Int64 // seated requests, see burst.go
 	inFlight int
 	broken   bool
 }
 
 func newPool(base *url.URL, roots func() (*x509.CertPool, error), only1 bool, secrets int) *pool {
 	p := &pool{scheme: base.Scheme, address: base.Host, only1: only1}
-	p.spares = min(maxConns, 1+(secrets-1)/secretsPerConn) - 1
+	p.spares = min(maxConns, 1+secrets/secretsPerConn) - 1
 	if base.Port() == "" {
 		p.address = net.JoinHostPort(base.Hostname(), map[string]string{"http": "80", "https": "443"}[base.Scheme])
 	}
@@ -237,16 +243,19 @@ func (p *pool) openSpares(took time.Duration) {
 	if took < farAway {
 		return
 	}
+	if n > 0 {
+		p.roundTrip = took
+	}
 	p.dialing += n
 	for range n {
-		go func() {
+		p.opening.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 			defer cancel()
 			// One that fails is not needed: the first does the work too.
 			if c, err := p.dial(ctx); err == nil {
 				p.put(c, reusable)
 			}
-		}()
+		})
 	}
 }
 
