@@ -5,6 +5,8 @@
 #   make test-container   the images and examples, with Docker (.ci/install-docker)
 #   make test-ci          the CI systems' examples (.ci/install-ci-tools)
 #   make soak             10,000 starts with random faults; SOAK_STARTS=500 for fewer
+#   make bench            ass-exec beside the CLI, the SDK and doppler; a quarter of an hour
+#   make bench-quick      its round trips, requests, connections, allocations and size
 #   make fuzz             each fuzz target for FUZZTIME (30s)
 #   make lint             go vet and golangci-lint, with staticcheck and gofumpt in it
 #   make image            the container image; TARGET=prebuilt makes it from bin/ass-exec
@@ -16,7 +18,7 @@ LDFLAGS = -s -w -X main.version=$(VERSION) -checklinkname=0
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags keepsignals -ldflags "$(LDFLAGS)"
 IMAGE ?= ghcr.io/agent-secret-store/ass-exec
 
-.PHONY: build demo test test-unit test-container test-ci soak fuzz lint image clean
+.PHONY: build demo test test-unit test-container test-ci soak bench bench-quick fuzz lint image clean
 
 build:
 	$(GOBUILD) -o bin/ ./cmd/ass-exec ./cmd/ass-devvault
@@ -47,6 +49,13 @@ test-ci: build
 
 soak:
 	go test -tags soak -count=1 -run TestEveryStartIsWholeOrToldApart -timeout 40m -v ./cmd/ass-exec
+
+bench: build
+	.ci/install-bench-tools
+	go build -o bin/bench ./examples/bench && bin/bench
+
+bench-quick: build
+	go build -o bin/bench ./examples/bench && bin/bench -quick
 
 FUZZTIME ?= 30s
 fuzz:

@@ -1,0 +1,134 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// link joins two network namespaces by a wire on which every packet takes half
+// a round trip. Unlike a proxy it leaves TCP as it is: the handshake, and the
+// congestion window at the start, cost what they cost on a real network.
+type link struct {
+	client, server *namespace
+}
+
+var (
+	clientAddr = net.IPv4(10, 77, 0, 1)
+	serverAddr = net.IPv4(10, 77, 0, 2)
+)
+
+func newLink(rtt time.Duration) (*link, error) {
+	client, err := newNamespace(clientAddr)
+	if err != nil {
+		return nil, err
+	}
+	server, err := newNamespace(serverAddr)
+	if err != nil {
+		return nil, err
+	}
+	go carry(client.tun, server.tun, rtt/2)
+	go carry(server.tun, client.tun, rtt/2)
+	return &link{client, server}, nil
+}
+
+// carry moves packets from one end to the other, each after the delay.
+func carry(from, to *os.File, delay time.Duration) {
+	type packet struct {
+		data []byte
+		due  time.Time
+	}
+	wire := make(chan packet, 4096)
+	go func() {
+		for p := range wire {
+			time.Sleep(time.Until(p.due))
+			_, _ = to.Write(p.data) // a full queue loses packets, as anywhere
+		}
+	}()
+	for {
+		data := make([]byte, 2048)
+		n, err := from.Read(data)
+		if err != nil {
+			close(wire)
+			return
+		}
+		wire <- packet{data[:n], time.Now().Add(delay)}
+	}
+}
+
+// namespace is a network namespace, held by one thread, and the device that is
+// its only way out.
+type namespace struct {
+	tun  *os.File
+	work chan func()
+}
+
+func newNamespace(addr net.IP) (*namespace, error) {
+	ns := &namespace{work: make(chan func())}
+	ready := make(chan error)
+	go func() {
+		// Never unlocked: the thread ends with the goroutine, and the
+		// namespace with both.
+		runtime.LockOSThread()
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		if err != nil {
+			err = fmt.Errorf("a network namespace: %w (this needs root)", err)
+		} else {
+			ns.tun, err = newTUN(addr)
+		}
+		ready <- err
+		for f := range ns.work {
+			f()
+		}
+	}()
+	return ns, <-ready
+}
+
+// do runs f, and what it starts or opens, in the namespace.
+func (ns *namespace) do(f func()) {
+	done := make(chan struct{})
+	ns.work <- func() { defer close(done); f() }
+	<-done
+}
+
+func newTUN(addr net.IP) (*os.File, error) {
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("/dev/net/tun: %w", err)
+	}
+	ifr, err := unix.NewIfreq("delay0")
+	if err != nil {
+		return nil, err
+	}
+	ifr.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
+		return nil, fmt.Errorf("TUNSETIFF: %w", err)
+	}
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(socket)
+	for _, step := range []struct {
+		request uint
+		set     func() error
+	}{
+		{unix.SIOCSIFADDR, func() error { return ifr.SetInet4Addr(addr.To4()) }},
+		{unix.SIOCSIFNETMASK, func() error { return ifr.SetInet4Addr([]byte{255, 255, 255, 0}) }},
+		{unix.SIOCSIFFLAGS, func() error { ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil }},
+	} {
+		if err := step.set(); err != nil {
+			return nil, err
+		}
+		if err := unix.IoctlIfreq(socket, step.request, ifr); err != nil {
+			return nil, fmt.Errorf("delay0: %w", err)
+		}
+	}
+	return os.NewFile(uintptr(fd), "delay0"), nil
+}

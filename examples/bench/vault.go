@@ -1,0 +1,115 @@
+//go:build linux
+
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/agent-secret-store/ass-exec/vault/devvault"
+)
+
+const agentKey = "bench_agent_000000000000"
+
+// place is where launchers run: beside the vault, or a round trip away.
+type place struct {
+	rtt    time.Duration
+	url    string
+	caFile string
+	runner *runner
+
+	requests, tokens, conns atomic.Int64
+}
+
+// newPlace serves a dev vault with n secrets, bench/s/S0 to bench/s/S(n-1), on
+// loopback if there is no round trip, else at the end of a link.
+func newPlace(rtt time.Duration, n int, dir string) (*place, error) {
+	p := &place{rtt: rtt}
+	var ns *link
+	listen := func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
+	if rtt > 0 {
+		var err error
+		if ns, err = newLink(rtt); err != nil {
+			return nil, err
+		}
+		listen = func() (l net.Listener, err error) {
+			ns.server.do(func() { l, err = net.Listen("tcp", serverAddr.String()+":0") })
+			return l, err
+		}
+	}
+	if err := p.serve(listen, n, dir); err != nil {
+		return nil, err
+	}
+	var client *namespace
+	if ns != nil {
+		client = ns.client
+	}
+	var err error
+	p.runner, err = startRunner(client)
+	return p, err
+}
+
+func (p *place) serve(listen func() (net.Listener, error), n int, dir string) error {
+	v := devvault.New(devvault.Config{
+		AgentKey: agentKey,
+		Lenient:  true, // the official CLI sends the agent key itself
+		OnRequest: func(r devvault.Request) {
+			p.requests.Add(1)
+			if strings.HasPrefix(r.Path, "/v1/tokens") {
+				p.tokens.Add(1)
+			}
+		},
+	})
+	for i := range n {
+		v.Put(fmt.Sprintf("bench/s/S%d", i), value(i))
+	}
+	cert, ca, err := devvault.Certificate("127.0.0.1", serverAddr.String())
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, "ca")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(ca); err != nil {
+		return err
+	}
+	l, err := listen()
+	if err != nil {
+		return err
+	}
+	s := &httptest.Server{
+		Listener: &counting{l, &p.conns}, EnableHTTP2: true,
+		TLS:    &tls.Config{Certificates: []tls.Certificate{cert}},
+		Config: &http.Server{Handler: withDoppler(v, n), ErrorLog: log.New(io.Discard, "", 0)},
+	}
+	s.StartTLS()
+	p.url, p.caFile = s.URL, f.Name()
+	return nil
+}
+
+func value(i int) string { return fmt.Sprintf("value-%d-abcdefghijklmnopqrstuvwxyz", i) }
+
+// counting counts the connections that a listener accepts.
+type counting struct {
+	net.Listener
+	n *atomic.Int64
+}
+
+func (l *counting) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.n.Add(1)
+	}
+	return c, err
+}
