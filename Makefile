@@ -9,6 +9,8 @@
 #   make bench-quick      its round trips, requests, connections, allocations and size
 #   make fuzz             each fuzz target for FUZZTIME (30s)
 #   make lint             go vet and golangci-lint, with staticcheck and gofumpt in it
+#   make vulncheck        known vulnerabilities in what the binaries call; needs the network
+#   make release-snapshot dist/ as a release would have it, with SBOM and checksums
 #   make image            the container image; TARGET=prebuilt makes it from bin/ass-exec
 #   make clean            what the others made
 
@@ -18,7 +20,7 @@ LDFLAGS = -s -w -X main.version=$(VERSION) -checklinkname=0
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags keepsignals -ldflags "$(LDFLAGS)"
 IMAGE ?= ghcr.io/agent-secret-store/ass-exec
 
-.PHONY: build demo test test-unit test-container test-ci soak bench bench-quick fuzz lint image clean
+.PHONY: build demo test test-unit test-container test-ci soak bench bench-quick fuzz lint vulncheck release release-snapshot image clean
 
 build:
 	$(GOBUILD) -o bin/ ./cmd/ass-exec ./cmd/ass-devvault
@@ -68,6 +70,24 @@ fuzz:
 lint:
 	go vet ./...
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+vulncheck:
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 -tags keepsignals ./...
+
+RELEASE = VERSION=$(VERSION) PATH="$(CURDIR)/.tools:$$PATH" goreleaser
+.tools/goreleaser:
+	.ci/install-release-tools
+
+# The release's binary is that of make build.
+release-snapshot: .tools/goreleaser build
+	$(RELEASE) check
+	$(RELEASE) release --snapshot --clean --skip=publish
+	cmp bin/ass-exec dist/ass-exec_$(shell go env GOOS)_$(shell go env GOARCH)*/ass-exec
+	@cat dist/SHA256SUMS
+
+release: .tools/goreleaser
+	$(RELEASE) release --clean
 
 image:
 	docker build $(if $(TARGET),--target $(TARGET)) --build-arg VERSION=$(VERSION) -t $(IMAGE) .
