@@ -2,13 +2,11 @@ package shim
 
 import (
 	"bytes"
-	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -116,10 +114,9 @@ func (c *Command) Failure(err error) *Error {
 }
 
 func machineOf(path string) string {
-	f, err := elf.Open(path)
-	if err != nil {
+	p, ok := readProgram(path)
+	if !ok {
 		return ""
 	}
-	defer func() { _ = f.Close() }()
-	return ": it is built for " + strings.ToLower(strings.TrimPrefix(f.Machine.String(), "EM_"))
+	return ": it is built for " + p.machine
 }

@@ -2,7 +2,6 @@ package shim
 
 import (
 	"bytes"
-	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -114,24 +113,16 @@ func checkInterpreter(name, file string, head []byte) *Error {
 // checkLoader finds the other thing. It is for after the fact: every start
 // would pay for reading the program's headers.
 func checkLoader(name, file string) *Error {
-	bin, err := elf.Open(file)
-	if err != nil {
+	p, ok := readProgram(file)
+	if !ok || p.loader == "" {
 		return nil
 	}
-	defer func() { _ = bin.Close() }()
-	for _, p := range bin.Progs {
-		if p.Type != elf.PT_INTERP {
-			continue
-		}
-		b, err := io.ReadAll(p.Open())
-		loader := strings.TrimRight(string(b), "\x00")
-		if _, statErr := os.Stat(loader); err == nil && errors.Is(statErr, fs.ErrNotExist) {
-			e := notFoundError(name, fmt.Sprintf("%s is there, but its loader %s is not", file, loader))
-			e.Hint = "the image lacks the C library the program was built for: glibc or musl"
-			return e
-		}
+	if _, err := os.Stat(p.loader); !errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return nil
+	e := notFoundError(name, fmt.Sprintf("%s is there, but its loader %s is not", file, p.loader))
+	e.Hint = "the image lacks the C library the program was built for: glibc or musl"
+	return e
 }
 
 func notFoundError(name, why string) *Error {
