@@ -30,9 +30,13 @@ func (t tools) launchers() []launcher {
 	always := func(_, rounds int) int { return rounds }
 	all := []launcher{{assExec, t.assExecJob, always}}
 	if t.node != "" {
-		all = append(all, launcher{sdk, t.sdkJob, always}, launcher{guide, t.guideJob, func(n, rounds int) int {
-			// Half a second for each secret.
-			switch {
+		all = append(all, launcher{sdk, t.sdkJob, func(n, rounds int) int {
+			if n > 100 { // ten seconds
+				return min(rounds, 5)
+			}
+			return rounds
+		}}, launcher{guide, t.guideJob, func(n, rounds int) int {
+			switch { // half a second for each secret
 			case n <= 4:
 				return rounds
 			case n <= 20:

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/agent-secret-store/ass-exec/vault/devvault"
+)
+
+// What makes the Go runtime and its library talk must not make them talk of
+// secrets: http2debug=2 prints every header.
+func TestDebuggingAidsPrintNoSecret(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{AgentKey: canaryKey})
+	v.Put("a/B", canaryValue)
+	env = append(env, "X=ass://a/B")
+	for _, aid := range []string{
+		"GODEBUG=http2debug=1", "GODEBUG=http2debug=2", "GODEBUG=netdns=2,http2debug=2", "GODEBUG=gctrace=1,inittrace=1",
+		"GOTRACEBACK=system", "GOTRACEBACK=crash", "SSLKEYLOGFILE=" + filepath.Join(t.TempDir(), "keys"),
+	} {
+		status, stdout, stderr := assExec(t, append(env, aid), "-v", "sh", "-c", `test "$X" = `+canaryValue+` && echo ran`)
+		if status != 0 || stdout != "ran\n" {
+			t.Errorf("%s: got status %d, %q", aid, status, stdout)
+		}
+		for _, secret := range []string{canaryValue, canaryKey, "eyJkZXY"} {
+			if strings.Contains(stderr, secret) {
+				t.Errorf("%s: %s is printed", aid, secret)
+			}
+		}
+		if _, file, ok := strings.Cut(aid, "SSLKEYLOGFILE="); ok {
+			if _, err := os.Stat(file); err == nil {
+				t.Errorf("%s was written", file)
+			}
+		}
+	}
+}
+
+// A log that nobody takes is no reason not to start, and none to end
+// differently.
+func TestBrokenStderrChangesNothing(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/B", "value")
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	reader, unread, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	defer unread.Close()
+	for _, stderr := range []*os.File{full, unread} {
+		for path, want := range map[string]struct {
+			status int
+			stdout string
+		}{"a/B": {0, "value\n"}, "a/NONE": {66, ""}} {
+			cmd := exec.Command(filepath.Join(bin, "ass-exec"), "-v", "sh", "-c", `echo "$X"`)
+			var stdout bytes.Buffer
+			cmd.Env, cmd.Stdout, cmd.Stderr = append(env, "X=ass://"+path), &stdout, stderr
+			_ = cmd.Run()
+			if got := cmd.ProcessState.ExitCode(); got != want.status || stdout.String() != want.stdout {
+				t.Errorf("%s, %s: got %v, %q; want %+v", stderr.Name(), path, cmd.ProcessState, &stdout, want)
+			}
+		}
+	}
+}
