@@ -38,7 +38,8 @@ type Config struct {
 	PageSize      int           // of a listing; 0: no pages
 
 	// Trouble, besides the faults that Inject brings.
-	RateLimit     float64       // requests per second, after as many at once; 0: no limit
+	RateLimit     float64       // requests per second; 0: no limit
+	Burst         int           // how many of them at once after a pause; 0: as many as in a second
 	Skew          time.Duration // added to every expires_at that is told
 	TokenMaxUses  int           // of every token; 0: as asked for
 	TokensExpired bool          // every token has expired when it is issued
@@ -84,9 +85,12 @@ func New(cfg Config) *Server {
 	if cfg.ApprovalTTL == 0 {
 		cfg.ApprovalTTL = 10 * time.Minute
 	}
+	if cfg.Burst == 0 {
+		cfg.Burst = max(1, int(cfg.RateLimit))
+	}
 	s := &Server{
 		cfg: cfg, secrets: make(map[string]*secret), tokens: make(map[string]*token),
-		budget: cfg.RateLimit, filled: cfg.Now(), closed: make(chan struct{}),
+		budget: float64(cfg.Burst), filled: cfg.Now(), closed: make(chan struct{}),
 	}
 	s.agents = []*agent{{
 		ID: "agt_dev", Name: "dev", Prefix: prefix(cfg.AgentKey), key: cfg.AgentKey,
@@ -284,7 +288,7 @@ func (s *Server) overLimit() int {
 		return 0
 	}
 	now := s.cfg.Now()
-	s.budget = min(max(s.cfg.RateLimit, 1), s.budget+now.Sub(s.filled).Seconds()*s.cfg.RateLimit)
+	s.budget = min(float64(s.cfg.Burst), s.budget+now.Sub(s.filled).Seconds()*s.cfg.RateLimit)
 	s.filled = now
 	if s.budget >= 1 {
 		s.budget--

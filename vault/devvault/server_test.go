@@ -246,6 +246,20 @@ func TestRateLimitRefillsWithTime(t *testing.T) {
 	c.want(200, "GET", "/v1/health", "", "")
 }
 
+func TestRateLimitAllowsABurstAfterAPause(t *testing.T) {
+	now := time.Now()
+	_, c := start(t, Config{RateLimit: 10, Burst: 2, Now: func() time.Time { return now }})
+	for range 2 {
+		c.want(200, "GET", "/v1/health", "", "")
+		c.want(200, "GET", "/v1/health", "", "")
+		c.want(429, "GET", "/v1/health", "", "")
+		now = now.Add(100 * time.Millisecond)
+		c.want(200, "GET", "/v1/health", "", "")
+		c.want(429, "GET", "/v1/health", "", "")
+		now = now.Add(time.Minute)
+	}
+}
+
 func TestSeedIsTakenWholeOrNotAtAll(t *testing.T) {
 	for seed, want := range map[string]string{
 		`{"secrets":{"a/B":"v","a/C":{"value":"w","access_tier":"critical"}}}`: "",
