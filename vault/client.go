@@ -59,6 +59,8 @@ type Session struct {
 	deadline time.Time // of the budget; zero: none
 	scopes   []string
 
+	spreadEnd func() time.Time // the first call begins the spread
+
 	mu       sync.Mutex // held while a token is asked for
 	token    Secret
 	renewed  bool
@@ -101,6 +103,7 @@ func (s *Session) Rewind() {
 	if s.Timeout > 0 {
 		s.deadline = s.clock().Add(s.Timeout)
 	}
+	s.spreadEnd = sync.OnceValue(func() time.Time { return s.clock().Add(spread) })
 	s.renewed = false
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -243,15 +244,12 @@ func TestRetryAfterIsObeyedInBothForms(t *testing.T) {
 	}
 }
 
-func TestWaitsHaveFullJitterOnTopOfRetryAfter(t *testing.T) {
+func TestWaitsHaveFullJitter(t *testing.T) {
 	reads := 0
 	c, waits := testClient(t, func(w http.ResponseWriter, r *http.Request) {
 		if reads++; reads > 8 {
 			io.WriteString(w, `{"value":"v"}`)
 			return
-		}
-		if reads == 1 {
-			w.Header().Set("Retry-After", "3")
 		}
 		w.WriteHeader(503)
 	})
@@ -260,17 +258,72 @@ func TestWaitsHaveFullJitterOnTopOfRetryAfter(t *testing.T) {
 	}
 	bound := firstWait
 	for i, wait := range *waits {
-		low := time.Duration(0)
-		if i == 0 {
-			low = 3 * time.Second
-		}
-		if wait < low || wait > low+bound {
-			t.Errorf("wait %d: got %s, want %s to %s", i, wait, low, low+bound)
+		if wait < 0 || wait > bound {
+			t.Errorf("wait %d: got %s, want 0 to %s", i, wait, bound)
 		}
 		bound = min(2*bound, maxWait)
 	}
 	if len(*waits) != 8 {
 		t.Errorf("got %d waits, want 8", len(*waits))
+	}
+}
+
+func TestRefusalsForWantOfCapacityAreSpread(t *testing.T) {
+	for _, tt := range []struct {
+		claim    string
+		err      Error
+		since    time.Duration // the first refusal of the session
+		budget   time.Duration // 0: none
+		from, to time.Duration
+	}{
+		{"429 that asks to wait", Error{Status: 429, retryAfter: time.Second}, 0, 0, time.Second, time.Second + spread},
+		{"429 that does not", Error{Status: 429}, 0, time.Minute, 0, spread},
+		{"503 that asks to wait", Error{Status: 503, retryAfter: 3 * time.Second}, 0, time.Minute, 3 * time.Second, 3*time.Second + spread},
+		{"in what is left of the spread", Error{Status: 429, retryAfter: time.Second}, spread - 2*time.Second, time.Minute, time.Second, 3 * time.Second},
+		{"after the spread", Error{Status: 429, retryAfter: time.Second}, time.Hour, time.Minute, time.Second, time.Second + firstWait},
+		{"in the time that is left", Error{Status: 429, retryAfter: 28 * time.Second}, 0, 30 * time.Second, 28 * time.Second, 30 * time.Second},
+		{"503 that does not ask to wait", Error{Status: 503}, 0, time.Minute, 0, firstWait},
+		{"no reply", Error{}, 0, time.Minute, 0, firstWait},
+	} {
+		now := time.Now()
+		last := &tt.err
+		p := &policy{
+			last: &last, now: func() time.Time { return now },
+			spreadEnd: func() time.Time { return now.Add(spread - tt.since) },
+		}
+		if tt.budget > 0 {
+			p.deadline = now.Add(tt.budget)
+		}
+		low, high := time.Duration(math.MaxInt64), time.Duration(0)
+		for range 10000 {
+			p.BackOff = new(Session).jitter()
+			wait := p.NextBackOff()
+			low, high = min(low, wait), max(high, wait)
+		}
+		slack := (tt.to - tt.from) / 20
+		if low < tt.from || low > tt.from+slack || high > tt.to || high < tt.to-slack {
+			t.Errorf("%s: got %s to %s, want %s to %s", tt.claim, low, high, tt.from, tt.to)
+		}
+	}
+}
+
+// The spread of a session begins once, with the first of its requests that is
+// refused, and anew with each budget.
+func TestSpreadBeginsWithTheFirstRefusal(t *testing.T) {
+	now := time.Now()
+	s := &Session{Client: &Client{now: func() time.Time { return now }}}
+	s.Rewind()
+	now = now.Add(time.Hour)
+	want := now.Add(spread)
+	for range 2 {
+		if got := s.spreadEnd(); !got.Equal(want) {
+			t.Errorf("got an end %s too late", got.Sub(want))
+		}
+		now = now.Add(time.Second)
+	}
+	s.Rewind()
+	if got, want := s.spreadEnd(), now.Add(spread); !got.Equal(want) {
+		t.Errorf("after Rewind: got an end %s too late", got.Sub(want))
 	}
 }
 

@@ -2,6 +2,9 @@ package vault
 
 import (
 	"context"
+	"math"
+	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -13,6 +16,12 @@ import (
 const (
 	firstWait = 200 * time.Millisecond
 	maxWait   = 5 * time.Second
+
+	// A vault with more to do than it can tells the whole fleet to come back
+	// in the same second. Instead, a session comes back at some time in this
+	// long after its first refusal: the rate of a fleet with about as much to
+	// do is then the vault's, and a session that is refused late waits less.
+	spread = 8 * time.Second
 )
 
 // retry calls try until it succeeds, fails for good, or the budget ends. What
@@ -40,7 +49,7 @@ func (s *Session) retry(ctx context.Context, ask request, try func(context.Conte
 		}
 		return err
 	}
-	policy := &policy{BackOff: s.jitter(), last: &last, deadline: s.deadline, now: s.clock}
+	policy := &policy{BackOff: s.jitter(), last: &last, deadline: s.deadline, spreadEnd: s.spreadEnd, now: s.clock}
 	notify := func(_ error, wait time.Duration) {
 		if s.OnRetry != nil {
 			s.OnRetry(last, wait)
@@ -70,21 +79,26 @@ func (s *Session) jitter() backoff.BackOff {
 	return b
 }
 
-// policy is the wait that the server asks for, with jitter on top, and no wait
-// at all that would not leave time for another attempt.
+// policy is how long to wait before another attempt: what the server asks for
+// with jitter on top, and not at all where that would leave no time for one.
 type policy struct {
 	backoff.BackOff
-	last     **Error
-	deadline time.Time
-	now      func() time.Time
+	last      **Error
+	deadline  time.Time
+	spreadEnd func() time.Time
+	now       func() time.Time
 }
 
 func (p *policy) NextBackOff() time.Duration {
-	wait := p.BackOff.NextBackOff()
-	if err := *p.last; err != nil {
-		wait += err.retryAfter
+	wait, left := p.BackOff.NextBackOff(), time.Duration(math.MaxInt64)
+	if !p.deadline.IsZero() {
+		left = p.deadline.Sub(p.now())
 	}
-	if !p.deadline.IsZero() && p.now().Add(wait).After(p.deadline) {
+	if err := *p.last; err.Status == http.StatusTooManyRequests || err.retryAfter > 0 {
+		window := min(p.spreadEnd().Sub(p.now()), left-err.retryAfter)
+		wait = err.retryAfter + max(wait, rand.N(max(1, window)))
+	}
+	if wait > left {
 		return backoff.Stop
 	}
 	return wait
