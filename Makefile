@@ -7,6 +7,7 @@
 #   make soak             10,000 starts with random faults; SOAK_STARTS=500 for fewer
 #   make bench            ass-exec beside the CLI, the SDK and doppler; a quarter of an hour
 #   make bench-quick      its round trips, requests, connections, allocations and size
+#   make fleet            1,000 starts at once against a rate limit, drawn in examples/bench/fleet.svg
 #   make fuzz             each fuzz target for FUZZTIME (30s)
 #   make lint             go vet and golangci-lint, with staticcheck and gofumpt in it
 #   make vulncheck        known vulnerabilities in what the binaries call; needs the network
@@ -20,7 +21,7 @@ LDFLAGS = -s -w -X main.version=$(VERSION) -checklinkname=0
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags keepsignals -ldflags "$(LDFLAGS)"
 IMAGE ?= ghcr.io/agent-secret-store/ass-exec
 
-.PHONY: build demo test test-unit test-container test-ci soak bench bench-quick fuzz lint vulncheck release release-snapshot image clean
+.PHONY: build demo test test-unit test-container test-ci soak bench bench-quick fleet fuzz lint vulncheck release release-snapshot image clean
 
 build:
 	$(GOBUILD) -o bin/ ./cmd/ass-exec ./cmd/ass-devvault
@@ -58,6 +59,9 @@ bench: build
 
 bench-quick: build
 	go build -o bin/bench ./examples/bench && bin/bench -quick
+
+fleet:
+	FLEET_SVG=$(CURDIR)/examples/bench/fleet.svg go test -tags fleet -count=1 -run TestFleetGetsThroughARateLimit -v ./vault
 
 FUZZTIME ?= 30s
 fuzz:
