@@ -59,7 +59,7 @@ type Session struct {
 	deadline time.Time // of the budget; zero: none
 	scopes   []string
 
-	spreadEnd func() time.Time // the first call begins the spread
+	refused func() time.Time // when one of its requests was first refused for want of capacity
 
 	mu       sync.Mutex // held while a token is asked for
 	token    Secret
@@ -103,7 +103,7 @@ func (s *Session) Rewind() {
 	if s.Timeout > 0 {
 		s.deadline = s.clock().Add(s.Timeout)
 	}
-	s.spreadEnd = sync.OnceValue(func() time.Time { return s.clock().Add(spread) })
+	s.refused = sync.OnceValue(s.clock)
 	s.renewed = false
 }
 

@@ -279,9 +279,8 @@ func TestRefusalsForWantOfCapacityAreSpread(t *testing.T) {
 		{"429 that asks to wait", Error{Status: 429, retryAfter: time.Second}, 0, 0, time.Second, time.Second + spread},
 		{"429 that does not", Error{Status: 429}, 0, time.Minute, 0, spread},
 		{"503 that asks to wait", Error{Status: 503, retryAfter: 3 * time.Second}, 0, time.Minute, 3 * time.Second, 3*time.Second + spread},
-		{"in what is left of the spread", Error{Status: 429, retryAfter: time.Second}, spread - 2*time.Second, time.Minute, time.Second, 3 * time.Second},
-		{"after the spread", Error{Status: 429, retryAfter: time.Second}, time.Hour, time.Minute, time.Second, time.Second + firstWait},
-		{"in the time that is left", Error{Status: 429, retryAfter: 28 * time.Second}, 0, 30 * time.Second, 28 * time.Second, 30 * time.Second},
+		{"after a while of refusals", Error{Status: 429, retryAfter: time.Second}, 8 * time.Second, time.Minute, time.Second, time.Second + spread + 2*time.Second},
+		{"in the time that is left", Error{Status: 429, retryAfter: 28 * time.Second}, 0, 30 * time.Second, 28 * time.Second, 29 * time.Second},
 		{"503 that does not ask to wait", Error{Status: 503}, 0, time.Minute, 0, firstWait},
 		{"no reply", Error{}, 0, time.Minute, 0, firstWait},
 	} {
@@ -289,7 +288,7 @@ func TestRefusalsForWantOfCapacityAreSpread(t *testing.T) {
 		last := &tt.err
 		p := &policy{
 			last: &last, now: func() time.Time { return now },
-			spreadEnd: func() time.Time { return now.Add(spread - tt.since) },
+			refused: func() time.Time { return now.Add(-tt.since) },
 		}
 		if tt.budget > 0 {
 			p.deadline = now.Add(tt.budget)
@@ -307,23 +306,21 @@ func TestRefusalsForWantOfCapacityAreSpread(t *testing.T) {
 	}
 }
 
-// The spread of a session begins once, with the first of its requests that is
-// refused, and anew with each budget.
-func TestSpreadBeginsWithTheFirstRefusal(t *testing.T) {
+// It is the session that is refused first, not each of its requests, and anew
+// with each budget.
+func TestSessionKnowsWhenItWasFirstRefused(t *testing.T) {
 	now := time.Now()
 	s := &Session{Client: &Client{now: func() time.Time { return now }}}
-	s.Rewind()
-	now = now.Add(time.Hour)
-	want := now.Add(spread)
 	for range 2 {
-		if got := s.spreadEnd(); !got.Equal(want) {
-			t.Errorf("got an end %s too late", got.Sub(want))
+		s.Rewind()
+		now = now.Add(time.Hour)
+		want := now
+		for range 2 {
+			if got := s.refused(); !got.Equal(want) {
+				t.Errorf("got %s too late", got.Sub(want))
+			}
+			now = now.Add(time.Second)
 		}
-		now = now.Add(time.Second)
-	}
-	s.Rewind()
-	if got, want := s.spreadEnd(), now.Add(spread); !got.Equal(want) {
-		t.Errorf("after Rewind: got an end %s too late", got.Sub(want))
 	}
 }
 

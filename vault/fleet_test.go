@@ -20,7 +20,7 @@ const (
 	fleetStarts = 1000
 	fleetReads  = 4
 	fleetLeast  = fleetStarts * (1 + fleetReads) // requests
-	fleetRate   = 550                            // of them a second
+	fleetRate   = 1100                           // of them a second
 	fleetBurst  = fleetRate / 4
 
 	bucket  = 100 * time.Millisecond // of the arrivals
@@ -29,9 +29,9 @@ const (
 
 // A thousand containers that start at once against a vault with a limit all
 // get their secrets, about as fast as the limit allows, without waves, and
-// without asking much more often than they must. The limits hold where the work
-// takes about as long as the spread: less is done when the spread is, and of
-// more, more is refused. FLEET_SVG names a file for a drawing of it.
+// without asking much more often than they must. That holds where the work takes
+// about as long as the spread: less of it is done only when the spread is over,
+// and of more, more is refused. FLEET_SVG names a file for a drawing of it.
 func TestFleetGetsThroughARateLimit(t *testing.T) {
 	var seen arrivals
 	var start time.Time

@@ -17,11 +17,12 @@ const (
 	firstWait = 200 * time.Millisecond
 	maxWait   = 5 * time.Second
 
-	// A vault with more to do than it can tells the whole fleet to come back
-	// in the same second. Instead, a session comes back at some time in this
-	// long after its first refusal: the rate of a fleet with about as much to
-	// do is then the vault's, and a session that is refused late waits less.
-	spread = 8 * time.Second
+	// A vault with more to do than it can tells a whole fleet to come back in
+	// the same second. Instead, each request comes back at some time in this
+	// long, and in longer, by a part of the time since its session was first
+	// refused: that is all a client can know of how much there is to do.
+	spread     = 4 * time.Second
+	spreadPart = 4
 )
 
 // retry calls try until it succeeds, fails for good, or the budget ends. What
@@ -49,7 +50,7 @@ func (s *Session) retry(ctx context.Context, ask request, try func(context.Conte
 		}
 		return err
 	}
-	policy := &policy{BackOff: s.jitter(), last: &last, deadline: s.deadline, spreadEnd: s.spreadEnd, now: s.clock}
+	policy := &policy{BackOff: s.jitter(), last: &last, deadline: s.deadline, refused: s.refused, now: s.clock}
 	notify := func(_ error, wait time.Duration) {
 		if s.OnRetry != nil {
 			s.OnRetry(last, wait)
@@ -80,13 +81,14 @@ func (s *Session) jitter() backoff.BackOff {
 }
 
 // policy is how long to wait before another attempt: what the server asks for
-// with jitter on top, and not at all where that would leave no time for one.
+// with jitter on top, of which half of the time left is the most, and not at
+// all where that would leave no time for one.
 type policy struct {
 	backoff.BackOff
-	last      **Error
-	deadline  time.Time
-	spreadEnd func() time.Time
-	now       func() time.Time
+	last     **Error
+	deadline time.Time
+	refused  func() time.Time // the first call tells now
+	now      func() time.Time
 }
 
 func (p *policy) NextBackOff() time.Duration {
@@ -95,8 +97,9 @@ func (p *policy) NextBackOff() time.Duration {
 		left = p.deadline.Sub(p.now())
 	}
 	if err := *p.last; err.Status == http.StatusTooManyRequests || err.retryAfter > 0 {
-		window := min(p.spreadEnd().Sub(p.now()), left-err.retryAfter)
-		wait = err.retryAfter + max(wait, rand.N(max(1, window)))
+		first := p.refused()
+		window := spread + p.now().Sub(first)/spreadPart
+		wait = err.retryAfter + rand.N(max(1, min(window, (left-err.retryAfter)/2)))
 	}
 	if wait > left {
 		return backoff.Stop
