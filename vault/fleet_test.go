@@ -20,7 +20,7 @@ const (
 	fleetStarts = 1000
 	fleetReads  = 4
 	fleetLeast  = fleetStarts * (1 + fleetReads) // requests
-	fleetRate   = 1100                           // of them a second
+	fleetRate   = 760                            // of them a second
 	fleetBurst  = fleetRate / 4
 
 	bucket  = 100 * time.Millisecond // of the arrivals

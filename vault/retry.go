@@ -18,11 +18,10 @@ const (
 	maxWait   = 5 * time.Second
 
 	// A vault with more to do than it can tells a whole fleet to come back in
-	// the same second. Instead, each request comes back at some time in this
-	// long, and in longer, by a part of the time since its session was first
-	// refused: that is all a client can know of how much there is to do.
-	spread     = 4 * time.Second
-	spreadPart = 4
+	// the same second. Instead, a request comes back at some time in this long
+	// after its session was first refused: the rate of a fleet with about as
+	// much to do is then the vault's, and what is refused late waits less.
+	spread = 6 * time.Second
 )
 
 // retry calls try until it succeeds, fails for good, or the budget ends. What
@@ -98,8 +97,8 @@ func (p *policy) NextBackOff() time.Duration {
 	}
 	if err := *p.last; err.Status == http.StatusTooManyRequests || err.retryAfter > 0 {
 		first := p.refused()
-		window := spread + p.now().Sub(first)/spreadPart
-		wait = err.retryAfter + rand.N(max(1, min(window, (left-err.retryAfter)/2)))
+		window := spread - p.now().Sub(first)
+		wait = err.retryAfter + max(wait, rand.N(max(1, min(window, (left-err.retryAfter)/2))))
 	}
 	if wait > left {
 		return backoff.Stop
