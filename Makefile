@@ -15,7 +15,7 @@
 #   make image            the container image; TARGET=prebuilt makes it from bin/ass-exec
 #   make clean            what the others made
 
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+VERSION ?= $(shell git describe --tags --match 'v*.*' --always --dirty 2>/dev/null || echo devel)
 LDFLAGS = -s -w -X main.version=$(VERSION) -checklinkname=0
 # keepsignals passes on what the parent ignored or blocked; see shim/sigstate_linux.go.
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags keepsignals -ldflags "$(LDFLAGS)"
