@@ -63,6 +63,7 @@ type Session struct {
 
 	mu       sync.Mutex // held while a token is asked for
 	token    Secret
+	expires  time.Time // by our clock and what was asked for
 	renewed  bool
 	approved bool // by a human
 }

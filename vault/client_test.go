@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/agent-secret-store/ass-exec/vault/devvault"
 	"github.com/cenkalti/backoff/v4"
 )
 
@@ -333,6 +335,37 @@ func TestRetryEndsWithoutAWaitThatLeavesNoTime(t *testing.T) {
 	got, err := readOne(c, "a/B")
 	if err != nil || got.Err == nil || got.Err.Reason != Unavailable || got.Err.Attempts != 1 || len(*waits) != 0 {
 		t.Errorf("got %+v, %v, waits %v", got.Err, err, *waits)
+	}
+}
+
+// Every read of the next look would be refused first.
+func TestExpiredTokenIsReplacedBeforeItIsUsed(t *testing.T) {
+	now := time.Now()
+	clock := func() time.Time { return now }
+	v := devvault.New(devvault.Config{Now: clock})
+	c, _ := clientOf(t, v)
+	c.Key, c.now = NewSecret(v.AgentKey()), clock
+	refs, scopes := fill(v, 3)
+	s, err := c.Open(context.Background(), scopes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 2 {
+		s.Rewind()
+		for ref, r := range s.Read(context.Background(), refs) {
+			if r.Err != nil {
+				t.Errorf("%s: %v", ref, r.Err)
+			}
+		}
+		now = now.Add(c.TokenTTL + time.Second)
+	}
+	got := make(map[int]int)
+	for _, r := range v.Requests() {
+		got[r.Status]++
+	}
+	if want := map[int]int{200: 2 + 2*len(refs)}; !maps.Equal(got, want) {
+		t.Errorf("got replies %v, want %v", got, want)
 	}
 }
 

@@ -20,15 +20,19 @@ func (s *Session) issue(ctx context.Context) *Error {
 		err.Scopes = s.scopes
 		return err
 	}
-	s.token = token
+	s.token, s.expires = token, s.clock().Add(s.ttl())
 	return nil
 }
 
+// ttl is the lifetime that is asked for.
+func (s *Session) ttl() time.Duration {
+	return max(1, (s.TokenTTL+time.Minute-1)/time.Minute) * time.Minute
+}
+
 func (s *Session) tokenRequest() request {
-	minutes := max(1, int((s.TokenTTL+time.Minute-1)/time.Minute))
 	return request{
 		op: OpToken, method: http.MethodPost, url: "/v1/tokens",
-		body: map[string]any{"scopes": s.scopes, "ttl": fmt.Sprintf("%dm", minutes)},
+		body: map[string]any{"scopes": s.scopes, "ttl": fmt.Sprintf("%dm", s.ttl()/time.Minute)},
 	}
 }
 
@@ -61,12 +65,16 @@ func checkToken(token string) (Secret, *Error) {
 	return NewSecret(token), nil
 }
 
-// authorized is do with the session's token. One that is refused with 401 may
-// have expired or been used up: it is replaced once in a session.
+// authorized is do with the session's token. One that has expired, or is refused
+// with 401 because it is used up, is replaced, once in a budget.
 func (s *Session) authorized(ctx context.Context, ask request, use func(*reply) *Error) *Error {
-	s.mu.Lock()
-	token := s.token
-	s.mu.Unlock()
+	token, expired := s.current()
+	if expired {
+		if err := s.renew(ctx, token); err != nil {
+			return err
+		}
+		token, _ = s.current()
+	}
 	err := s.do(ctx, ask, token, use)
 	if err == nil || err.Status != http.StatusUnauthorized {
 		return err
@@ -74,13 +82,17 @@ func (s *Session) authorized(ctx context.Context, ask request, use func(*reply) 
 	if renewErr := s.renew(ctx, token); renewErr != nil {
 		return renewErr
 	}
-	s.mu.Lock()
-	fresh := s.token
-	s.mu.Unlock()
+	fresh, _ := s.current()
 	if fresh == token {
 		return err
 	}
 	return s.do(ctx, ask, fresh, use)
+}
+
+func (s *Session) current() (token Secret, expired bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.token, s.clock().After(s.expires)
 }
 
 // renew replaces the token that was refused, unless another request has done
@@ -94,7 +106,7 @@ func (s *Session) renew(ctx context.Context, refused Secret) *Error {
 	s.renewed = true
 	token, err := s.requestToken(ctx, s.tokenRequest())
 	if err == nil {
-		s.token = token
+		s.token, s.expires = token, s.clock().Add(s.ttl())
 	}
 	return err
 }
