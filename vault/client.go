@@ -115,12 +115,18 @@ func (s *Session) Close() { s.pool.close() }
 // for each. Where the context ended, the results mean nothing.
 func (s *Session) Read(ctx context.Context, refs []Ref) map[Ref]Result {
 	results := make([]Result, len(refs))
-	seats := s.pool.seats(ctx, len(refs))
-	var wg sync.WaitGroup
-	for i, ref := range refs {
-		wg.Go(func() { results[i] = s.read(ctx, ref, seats[i]) })
+	if err := s.refresh(ctx); err != nil {
+		for i := range results {
+			results[i].Err = err
+		}
+	} else {
+		seats := s.pool.seats(ctx, len(refs))
+		var wg sync.WaitGroup
+		for i, ref := range refs {
+			wg.Go(func() { results[i] = s.read(ctx, ref, seats[i]) })
+		}
+		wg.Wait()
 	}
-	wg.Wait()
 	byRef := make(map[Ref]Result, len(refs))
 	for i, ref := range refs {
 		byRef[ref] = results[i]

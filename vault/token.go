@@ -65,16 +65,19 @@ func checkToken(token string) (Secret, *Error) {
 	return NewSecret(token), nil
 }
 
-// authorized is do with the session's token. One that has expired, or is refused
-// with 401 because it is used up, is replaced, once in a budget.
-func (s *Session) authorized(ctx context.Context, ask request, use func(*reply) *Error) *Error {
-	token, expired := s.current()
-	if expired {
-		if err := s.renew(ctx, token); err != nil {
-			return err
-		}
-		token, _ = s.current()
+// refresh replaces a token that has expired, which every request with it would
+// have to learn first.
+func (s *Session) refresh(ctx context.Context) *Error {
+	if token, expired := s.current(); expired {
+		return s.renew(ctx, token)
 	}
+	return nil
+}
+
+// authorized is do with the session's token. One that is refused with 401 may
+// have expired or been used up: it is replaced once in a budget.
+func (s *Session) authorized(ctx context.Context, ask request, use func(*reply) *Error) *Error {
+	token, _ := s.current()
 	err := s.do(ctx, ask, token, use)
 	if err == nil || err.Status != http.StatusUnauthorized {
 		return err
