@@ -24,14 +24,14 @@ var limits = []struct {
 }{
 	{1, 1, 4.5, 9},
 	{20, 1, 4.5, 9.5},
-	{100, 3, 5.6, 12},
-	{500, 8, 7.1, 22},
+	{100, 3, 5.5, 12},
+	{500, 8, 6.9, 22},
 }
 
 const (
 	maxBinaryMiB       = 7.0 // 7.34 MB
 	maxAllocsPerSecret = 220 // the dev vault's included
-	quickRounds        = 5
+	quickRounds        = 10
 )
 
 // checkCounts fails if ass-exec needs more of anything that does not depend
