@@ -79,7 +79,7 @@ func withTools(f func(tools) error) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	t := tools{dir: dir}
 	if t.assExec, err = filepath.Abs("bin/ass-exec"); err != nil {
 		return err

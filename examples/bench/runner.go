@@ -92,7 +92,7 @@ func measure(j job) cost {
 	if err != nil {
 		return cost{Err: err.Error()}
 	}
-	defer os.Remove(stderr.Name())
+	defer func() { _ = os.Remove(stderr.Name()) }()
 	defer stderr.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {

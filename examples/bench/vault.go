@@ -91,7 +91,7 @@ func (p *place) serve(listen func() (net.Listener, error), n int, dir string) er
 	s := &httptest.Server{
 		Listener: &counting{l, &p.conns}, EnableHTTP2: true,
 		TLS:    &tls.Config{Certificates: []tls.Certificate{cert}},
-		Config: &http.Server{Handler: withDoppler(v, n), ErrorLog: log.New(io.Discard, "", 0)},
+		Config: &http.Server{Handler: withDoppler(v, n), ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute},
 	}
 	s.StartTLS()
 	p.url, p.caFile = s.URL, f.Name()
