@@ -5,8 +5,8 @@
 #   make test-container   the images and examples, with Docker (.ci/install-docker)
 #   make test-ci          the CI systems' examples (.ci/install-ci-tools)
 #   make soak             10,000 starts with random faults; SOAK_STARTS=500 for fewer
-#   make bench            ass-exec beside the CLI, the SDK and doppler; a quarter of an hour
-#   make bench-quick      its round trips, requests, connections, allocations and size
+#   make bench            ass-exec beside the CLI, the SDK and doppler; root, 17 minutes
+#   make bench-quick      its round trips, requests, connections, allocations, size; root
 #   make fleet            1,000 starts at once against a rate limit, drawn in examples/bench/fleet.svg
 #   make fuzz             each fuzz target for FUZZTIME (30s)
 #   make lint             go vet and golangci-lint, with staticcheck and gofumpt in it

@@ -4,7 +4,7 @@
 // guide, the vendor's SDK, and another vendor's launcher. They run in turn,
 // against the dev vault over TLS, on loopback and over links with a delay.
 //
-//	make bench          everything; takes a quarter of an hour
+//	make bench          everything; takes 17 minutes
 //	make bench-quick    counts that must not grow; under a minute
 //
 // It needs Linux and root, for the network namespaces of the links.

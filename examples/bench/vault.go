@@ -34,24 +34,21 @@ type place struct {
 // loopback if there is no round trip, else at the end of a link.
 func newPlace(rtt time.Duration, n int, dir string) (*place, error) {
 	p := &place{rtt: rtt}
-	var ns *link
+	var client *namespace
 	listen := func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
 	if rtt > 0 {
-		var err error
-		if ns, err = newLink(rtt); err != nil {
+		wire, err := newLink(rtt)
+		if err != nil {
 			return nil, err
 		}
+		client = wire.client
 		listen = func() (l net.Listener, err error) {
-			ns.server.do(func() { l, err = net.Listen("tcp", serverAddr.String()+":0") })
+			wire.server.do(func() { l, err = net.Listen("tcp", serverAddr.String()+":0") })
 			return l, err
 		}
 	}
 	if err := p.serve(listen, n, dir); err != nil {
 		return nil, err
-	}
-	var client *namespace
-	if ns != nil {
-		client = ns.client
 	}
 	var err error
 	p.runner, err = startRunner(client)
