@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -131,6 +132,22 @@ func TestListingIsWholeOrAnError(t *testing.T) {
 
 // No bytes make the client panic, or take something for a secret, a token or
 // a listing that is none.
+// A string without an escape is not decoded; what stands around it is not part
+// of it.
+func TestPlainStringIsWhatJSONDecodes(t *testing.T) {
+	for _, s := range []string{`""`, `"x"`, `"grüße"`, `" blanks "`, `"\u0041"`, `"\\"`, `"a\"b"`} {
+		var want string
+		if err := json.Unmarshal([]byte(s), &want); err != nil {
+			t.Fatal(err)
+		}
+		for _, reply := range []string{`{"value":` + s + `}`, "{ \"value\" :\n\t" + s + " \r\n, \"other\":1}"} {
+			if got, ok := parseObject([]byte(reply)).text("value"); !ok || got != want {
+				t.Errorf("%s: got %q, %v; want %q", reply, got, ok, want)
+			}
+		}
+	}
+}
+
 func FuzzReply(f *testing.F) {
 	for _, s := range []string{
 		`{"value":"v","version":1,"path":"a/B"}`, `{"token":"t","requires_approval":true,"approval_id":"x"}`, `{"items":[{"key":"K"}],"next":"?a=b","total":9}`,
