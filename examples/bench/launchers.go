@@ -130,6 +130,7 @@ func (t tools) starters() (map[string]job, error) {
 	}
 	for _, name := range []string{"tini", "dumb-init"} {
 		if path, err := exec.LookPath(name); err == nil {
+			// Not being PID 1, tini warns unless it is told to be a subreaper.
 			jobs[name] = job{Argv: []string{path, "--", "/usr/bin/true"}, Env: append(env, "TINI_SUBREAPER=1")}
 		}
 	}

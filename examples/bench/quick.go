@@ -122,7 +122,11 @@ func checkAllocations(p *place) error {
 				return
 			}
 			defer session.Close()
-			session.Read(context.Background(), refs)
+			for _, result := range session.Read(context.Background(), refs) {
+				if result.Err != nil {
+					failed = result.Err
+				}
+			}
 		})
 	}
 	perSecret := (allocs(100) - allocs(20)) / 80

@@ -99,10 +99,10 @@ func (r report) tables() string {
 	return b.String()
 }
 
-// requests of doppler go to another API, which is not counted.
+// requests of doppler go to another API, where they are not counted.
 func requests(f fetch) string {
 	if f.Launcher == doppler {
-		return "1"
+		return "–"
 	}
 	return fmt.Sprintf("%g", f.Requests)
 }
