@@ -11,6 +11,7 @@
 #   make fuzz             each fuzz target for FUZZTIME (30s)
 #   make lint             go vet and golangci-lint, with staticcheck and gofumpt in it
 #   make vulncheck        known vulnerabilities in what the binaries call; needs the network
+#   make release          what release.yml runs on a tag
 #   make release-snapshot dist/ as a release would have it, with SBOM and checksums
 #   make image            the container image; TARGET=prebuilt makes it from bin/ass-exec
 #   make clean            what the others made
