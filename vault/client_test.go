@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -432,6 +433,33 @@ func TestBudgetEndsAHangWithTheLastRealError(t *testing.T) {
 	got, err := readOne(c, "a/B")
 	if err != nil || got.Err == nil || got.Err.Status != 503 || got.Err.Reason != Unavailable {
 		t.Errorf("got %+v, %v", got.Err, err)
+	}
+}
+
+// late is a context whose deadline has passed and whose timer has yet to fire.
+type late struct {
+	context.Context
+	deadline time.Time
+}
+
+func (l *late) Deadline() (time.Time, bool) { return l.deadline, true }
+
+func TestBudgetThatEndsBeforeItsTimerFiresKeepsTheLastRealError(t *testing.T) {
+	c, _ := clientOf(t, http.NotFoundHandler()) // never asked
+	s := &Session{Client: c, refused: sync.OnceValue(c.clock)}
+	ctx := &late{t.Context(), time.Now().Add(time.Hour)}
+	replies := []*Error{{Reason: Unavailable, Text: "refused"}, {Reason: Unavailable, Text: "timed out"}}
+	got := s.retry(ctx, request{op: OpToken}, func(context.Context) *Error {
+		if len(replies) == 1 {
+			ctx.deadline = time.Now()
+		}
+		reply := replies[0]
+		replies = replies[1:]
+		return reply
+	})
+	want := &Error{Reason: Unavailable, Op: OpToken, Text: "refused", Attempts: 1}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

@@ -39,7 +39,7 @@ func (s *Session) retry(ctx context.Context, ask request, try func(context.Conte
 			last = nil
 			return nil
 		}
-		cutShort := ctx.Err() != nil
+		cutShort := ended(ctx)
 		if last == nil || !cutShort { // else the failure before it tells more
 			last = err
 			last.Op, last.Path, last.Attempts = ask.op, ask.path, attempts
@@ -60,6 +60,13 @@ func (s *Session) retry(ctx context.Context, ask request, try func(context.Conte
 		last = &Error{Reason: Unavailable, Op: ask.op, Path: ask.path, Text: "no time left", Err: err}
 	}
 	return last
+}
+
+// ended reports whether ctx is over. A dial that has no time left fails by the
+// clock, which may be a moment before the context's own timer does.
+func ended(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 func (s *Session) budget(ctx context.Context) (context.Context, context.CancelFunc) {
