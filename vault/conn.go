@@ -161,10 +161,11 @@ func (p *pool) leave(waiter chan struct{}) {
 // free finds the usable connection with the fewest requests on it.
 func (p *pool) free() *conn {
 	var best *conn
+	streams := p.streams()
 	for _, c := range p.conns {
 		limit := 1
 		if c.h2 {
-			limit = maxStreams
+			limit = min(streams, c.Available()+c.InFlight())
 		}
 		if !c.usable(p.only1) || c.inFlight >= limit {
 			continue
@@ -174,6 +175,18 @@ func (p *pool) free() *conn {
 		}
 	}
 	return best
+}
+
+// streams is how many requests a connection takes at once. What the server
+// says of it on one is good for all: a new one may not have been told yet.
+func (p *pool) streams() int {
+	streams := maxStreams
+	for _, c := range p.conns {
+		if available := c.Available(); c.h2 && available > 0 {
+			streams = min(streams, available+c.InFlight())
+		}
+	}
+	return streams
 }
 
 func (c *conn) usable(only1 bool) bool {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -30,8 +31,8 @@ func (l *counting) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// devClient talks to a dev vault over TLS.
-func devClient(t testing.TB, h2 bool, cfg devvault.Config) (*Client, *devvault.Server, *counting) {
+// devClient talks to a dev vault over TLS, and over HTTP/1.1 without h2.
+func devClient(t testing.TB, h2 *http.HTTP2Config, cfg devvault.Config) (*Client, *devvault.Server, *counting) {
 	t.Helper()
 	v := devvault.New(cfg)
 	cert, ca, err := devvault.Certificate("127.0.0.1")
@@ -42,7 +43,7 @@ func devClient(t testing.TB, h2 bool, cfg devvault.Config) (*Client, *devvault.S
 	l := &counting{Listener: s.Listener}
 	s.Listener = l
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
-	s.EnableHTTP2 = h2
+	s.EnableHTTP2, s.Config.HTTP2 = h2 != nil, h2
 	s.StartTLS()
 	t.Cleanup(func() { v.Close(); s.CloseClientConnections(); s.Close() })
 	u, err := url.Parse(s.URL)
@@ -71,20 +72,24 @@ func fill(v *devvault.Server, n int) (refs []Ref, scopes []string) {
 // than the work needs.
 func TestSecretsCostOneTokenAndOneReadEach(t *testing.T) {
 	for _, tt := range []struct {
-		proto string
-		h2    bool
+		name  string
+		h2    *http.HTTP2Config
 		n     int
 		conns int64 // at most
 	}{
-		{"HTTP/2.0", true, 1, 1},
-		{"HTTP/2.0", true, 20, 1},
-		{"HTTP/2.0", true, 100, 3},
-		{"HTTP/2.0", true, 500, 8},
-		{"HTTP/1.1", false, 1, 1},
-		{"HTTP/1.1", false, 20, 8},
-		{"HTTP/1.1", false, 500, 8},
+		{"HTTP 2", &http.HTTP2Config{}, 1, 1},
+		{"HTTP 2", &http.HTTP2Config{}, 20, 1},
+		{"HTTP 2", &http.HTTP2Config{}, 100, 3},
+		{"HTTP 2", &http.HTTP2Config{}, 500, 8},
+		{"HTTP 2 with 100 streams", &http.HTTP2Config{MaxConcurrentStreams: 100}, 500, 8},
+		{"HTTP 2 with 10 streams", &http.HTTP2Config{MaxConcurrentStreams: 10}, 500, 8},
+		{"HTTP 2 with one stream", &http.HTTP2Config{MaxConcurrentStreams: 1}, 20, 1},
+		{"HTTP 1", nil, 1, 1},
+		{"HTTP 1", nil, 20, 8},
+		{"HTTP 1", nil, 500, 8},
 	} {
-		t.Run(fmt.Sprintf("%s/%d", tt.proto, tt.n), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d over %s", tt.n, tt.name), func(t *testing.T) {
+			proto := map[bool]string{true: "HTTP/2.0", false: "HTTP/1.1"}[tt.h2 != nil]
 			c, v, l := devClient(t, tt.h2, devvault.Config{})
 			refs, scopes := fill(v, tt.n)
 			s, err := c.Open(context.Background(), scopes)
@@ -99,8 +104,8 @@ func TestSecretsCostOneTokenAndOneReadEach(t *testing.T) {
 			}
 			tokens, reads := 0, 0
 			for _, r := range v.Requests() {
-				if r.Proto != tt.proto || r.Status != 200 {
-					t.Errorf("got %+v, want %s", r, tt.proto)
+				if r.Proto != proto || r.Status != 200 {
+					t.Errorf("got %+v, want %s", r, proto)
 				}
 				if r.Path == "/v1/tokens" {
 					tokens++
@@ -115,10 +120,37 @@ func TestSecretsCostOneTokenAndOneReadEach(t *testing.T) {
 	}
 }
 
+// The kernel holds a connection's requests back until the last seated one is
+// written, and that one must not wait for a reply to the others.
+func TestSeatsAreWhatTheServerTakesAtOnce(t *testing.T) {
+	c, v, _ := devClient(t, &http.HTTP2Config{MaxConcurrentStreams: 10}, devvault.Config{})
+	_, scopes := fill(v, 1)
+	s, err := c.Open(t.Context(), scopes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.pool.dialing++
+	spare, err := s.pool.dial(t.Context()) // has perhaps not been told of the limit
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.pool.put(spare, reusable)
+	taken := 0
+	for _, seat := range s.pool.seats(t.Context(), 50) {
+		if seat != nil {
+			taken++
+		}
+	}
+	if taken != 20 {
+		t.Errorf("got %d seats on 2 connections of 10 streams each", taken)
+	}
+}
+
 // After the first fault of HTTP/2 the rest is done over HTTP/1.1, which has
 // no such faults.
 func TestFaultOfHTTP2LeadsToHTTP1(t *testing.T) {
-	c, v, _ := devClient(t, true, devvault.Config{})
+	c, v, _ := devClient(t, &http.HTTP2Config{}, devvault.Config{})
 	v.Inject(devvault.Fault{Endpoint: "secrets", Kind: "reset", Count: 1})
 	refs, scopes := fill(v, 3)
 	s, err := c.Open(context.Background(), scopes)
@@ -140,7 +172,7 @@ func TestFaultOfHTTP2LeadsToHTTP1(t *testing.T) {
 func BenchmarkRead(b *testing.B) {
 	for _, n := range []int{1, 20, 100, 500} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			c, v, _ := devClient(b, true, devvault.Config{})
+			c, v, _ := devClient(b, &http.HTTP2Config{}, devvault.Config{})
 			refs, scopes := fill(v, n)
 			b.ReportAllocs()
 			for b.Loop() {
