@@ -123,16 +123,15 @@ const repeatWarning = 10 * time.Second
 // attempt on: a cause at once when it is new, and else now and then.
 func warnOfRetries(log *slog.Logger) func(*vault.Error, time.Duration) {
 	var mu sync.Mutex
-	var last string
-	var at time.Time
+	told := make(map[string]time.Time)
 	return func(e *vault.Error, wait time.Duration) {
 		mu.Lock()
 		defer mu.Unlock()
 		cause := e.Cause()
-		if cause == last && time.Since(at) < repeatWarning {
+		if at, ok := told[cause]; ok && time.Since(at) < repeatWarning {
 			return
 		}
-		last, at = cause, time.Now()
+		told[cause] = time.Now()
 		log.Warn(cause + "; trying again in " + wait.Round(time.Millisecond).String())
 	}
 }

@@ -114,21 +114,25 @@ func connError(err error, host string, waited time.Duration) *Error {
 	return e
 }
 
-// causeText describes an error of the network. Only errors known to hold
-// nothing that the server sent are quoted: net/http and HTTP/2 put bytes of a
-// broken reply, which may be a secret's, into theirs.
+// causeText describes an error of the network, in the same words each time: so
+// without the local port. Only errors known to hold nothing that the server
+// sent are quoted: net/http and HTTP/2 put bytes of a broken reply, which may
+// be a secret's, into theirs.
 func causeText(err error, waited time.Duration) string {
 	var dns *net.DNSError
 	var op *net.OpError
 	switch {
-	case isTimeout(err):
-		return fmt.Sprintf("no reply within %s", waited.Round(time.Millisecond))
 	case errors.As(err, &dns):
-		return dns.Error()
-	case errors.As(err, &op):
-		return op.Error()
+		causes := strings.Split(dns.Err, ": ")
+		return (&net.DNSError{Name: dns.Name, Server: dns.Server, Err: causes[len(causes)-1]}).Error()
+	case errors.As(err, &op) && (op.Op == "dial" || !isTimeout(err)):
+		return (&net.OpError{Op: op.Op, Net: op.Net, Addr: op.Addr, Err: op.Err}).Error()
+	case isTimeout(err):
+		return fmt.Sprintf("no reply within %s", waited.Round(100*time.Millisecond))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection was closed before the reply was complete"
+	case strings.HasSuffix(err.Error(), "GOAWAY"), strings.HasSuffix(err.Error(), "client conn not usable"):
+		return "the server is closing the connection"
 	default:
 		return fmt.Sprintf("the connection broke (%T)", err)
 	}

@@ -1,0 +1,55 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The same failure of many connections is told once only if its text is the
+// same.
+func TestCauseHoldsNoPortOfOurs(t *testing.T) {
+	ours := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 5), Port: 50123}
+	theirs := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 443}
+	refused := os.NewSyscallError("connect", syscall.ECONNREFUSED)
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{
+			&net.OpError{Op: "read", Net: "tcp", Source: ours, Addr: theirs, Err: os.NewSyscallError("read", syscall.ECONNRESET)},
+			"read tcp 10.0.0.1:443: read: connection reset by peer",
+		},
+		{
+			&net.OpError{Op: "dial", Net: "tcp", Source: ours, Addr: theirs, Err: os.ErrDeadlineExceeded},
+			"dial tcp 10.0.0.1:443: i/o timeout",
+		},
+		{
+			&net.OpError{Op: "read", Net: "tcp", Source: ours, Addr: theirs, Err: os.ErrDeadlineExceeded},
+			"no reply within 2s",
+		},
+		{context.DeadlineExceeded, "no reply within 2s"},
+		{
+			&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{
+				Name: "vault", Server: "10.0.0.2:53",
+				Err: (&net.OpError{Op: "read", Net: "udp", Source: ours, Addr: theirs, Err: refused}).Error(),
+			}},
+			"lookup vault on 10.0.0.2:53: connection refused",
+		},
+		{
+			&net.DNSError{Name: "vault", Server: "10.0.0.2:53", Err: "no such host", IsNotFound: true},
+			"lookup vault on 10.0.0.2:53: no such host",
+		},
+		{errors.New("http2: Transport received Server's graceful shutdown GOAWAY"), "the server is closing the connection"},
+		{errors.New("http2: client conn not usable"), "the server is closing the connection"},
+		{errors.New("sent by the server"), "the connection broke (*errors.errorString)"},
+	} {
+		if got := causeText(tt.err, 2*time.Second+40*time.Millisecond); got != tt.want {
+			t.Errorf("%v: got %q, want %q", tt.err, got, tt.want)
+		}
+	}
+}
