@@ -19,10 +19,6 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// attemptTimeout bounds one request, so that two fit into the thirty seconds
-// after which an orchestrator loses patience.
-const attemptTimeout = 10 * time.Second
-
 // Client holds what it takes to talk to a vault. URL and Key are required.
 type Client struct {
 	URL       *url.URL                       // of the API, without /v1
@@ -196,8 +192,6 @@ func (s *Session) do(ctx context.Context, ask request, bearer Secret, use func(*
 // attempt sends a request once and reads the whole reply.
 func (s *Session) attempt(ctx context.Context, ask request, bearer Secret) (*reply, *Error) {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
 	c, seated := ask.seat.take()
 	if !seated {
 		var err error
@@ -208,6 +202,10 @@ func (s *Session) attempt(ctx context.Context, ask request, bearer Secret) (*rep
 	left := failed
 	defer func() { s.pool.put(c, left) }()
 
+	// From here, for the wait for a connection is no fault of the vault's.
+	start = time.Now()
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
 	if seated {
 		var written func()
 		ctx, written = c.bundle(ctx)

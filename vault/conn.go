@@ -15,7 +15,11 @@ import (
 )
 
 const (
-	connectTimeout = 8 * time.Second // less than attemptTimeout, so that the cause is told
+	// attemptTimeout bounds one request, and the opening of one connection, so
+	// that two fit into the thirty seconds after which an orchestrator loses
+	// patience.
+	attemptTimeout = 10 * time.Second
+	connectTimeout = 8 * time.Second // less, so that the cause is told
 	tlsTimeout     = 5 * time.Second
 	maxStreams     = 100 // what servers commonly allow on one HTTP/2 connection
 	maxHTTP1Conns  = 6   // as browsers: a small server queues few, and drops the rest for a second
@@ -223,6 +227,8 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 	}
 	p.mu.Unlock()
 
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
 	c := &conn{inFlight: 1}
 	ctx = context.WithValue(ctx, dialedKey{}, c)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -262,10 +268,8 @@ func (p *pool) openSpares(took time.Duration) {
 	p.dialing += n
 	for range n {
 		p.opening.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
-			defer cancel()
 			// One that fails is not needed: the first does the work too.
-			if c, err := p.dial(ctx); err == nil {
+			if c, err := p.dial(context.Background()); err == nil {
 				p.put(c, reusable)
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/agent-secret-store/ass-exec/vault/devvault"
@@ -167,6 +168,59 @@ func TestFaultOfHTTP2LeadsToHTTP1(t *testing.T) {
 	if got := requests[len(requests)-1].Proto; got != "HTTP/1.1" {
 		t.Errorf("the last request was %s, want HTTP/1.1", got)
 	}
+}
+
+// pipes is a network in memory: a bubble's clock moves while it is waited on.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+func (p pipes) Close() error   { close(p); return nil }
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{} }
+
+func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	p <- theirs
+	return ours, nil
+}
+
+// A hundred requests over six connections that take a second each: the last
+// ones wait longer than an attempt may take.
+func TestWaitForAConnectionIsNoFaultOfTheVault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := make(pipes)
+		server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			fmt.Fprint(w, `{"value":"x"}`)
+		})}
+		go func() { _ = server.Serve(network) }()
+		defer server.Close()
+
+		c := &Client{URL: &url.URL{Scheme: "http", Host: "vault"}, Timeout: time.Minute}
+		c.OnRetry = func(e *Error, _ time.Duration) { t.Errorf("tried again: %v", e) }
+		s := &Session{Client: c, pool: newPool(c.URL, nil, true, 100)}
+		s.token, s.expires = NewSecret("token"), time.Now().Add(time.Hour)
+		s.pool.http1.DialContext = network.dial
+		s.Rewind()
+		defer s.Close()
+		start := time.Now()
+		var refs []Ref
+		for i := range 100 {
+			refs = append(refs, Ref(fmt.Sprintf("a/K%d", i)))
+		}
+		for ref, r := range s.Read(t.Context(), refs) {
+			if r.Err != nil || r.Value.Reveal() != "x" {
+				t.Errorf("%s: got %q, %v", ref, r.Value.Reveal(), r.Err)
+			}
+		}
+		if took, want := time.Since(start), 17*time.Second; took != want {
+			t.Errorf("took %s, want %s", took, want)
+		}
+	})
 }
 
 func BenchmarkRead(b *testing.B) {
