@@ -65,11 +65,12 @@ fleet:
 	FLEET_SVG=$(CURDIR)/examples/bench/fleet.svg go test -tags fleet -count=1 -run TestFleetGetsThroughARateLimit -v ./vault
 
 FUZZTIME ?= 30s
+# Each input that reaches new code would be made smaller for up to a minute.
 fuzz:
 	set -e; for target in \
 		./shim:FuzzParseReference ./shim:FuzzParseTemplate ./shim:FuzzParseMapping ./shim:FuzzSelectField \
 		./shim/mask:FuzzWriter ./vault:FuzzReply; do \
-		go test $${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME); \
+		go test $${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x; \
 	done
 
 lint:
