@@ -61,6 +61,7 @@ func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (
 // start prepares the command and becomes it, or stays with it if that is asked
 // for. Without an error the status is the command's.
 func start(watch *signalWatch, cfg shim.Config, report *reporter) (int, error) {
+	allowCores := shim.ForbidCores()
 	cmd, watcher, err := shim.Prepare(watch.start, cfg, versionString(), report.log)
 	if sig := watch.received(); sig != 0 {
 		report.stopped(sig)
@@ -69,6 +70,7 @@ func start(watch *signalWatch, cfg shim.Config, report *reporter) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	allowCores()
 	if cfg.Stays() {
 		return stay(watch, cfg, cmd, watcher, report)
 	}

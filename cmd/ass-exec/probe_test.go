@@ -20,6 +20,7 @@ func TestCommandIsStartedAsIfItHadBeenStartedDirectly(t *testing.T) {
 		"true",
 		"ulimit -Sn 512; umask 027",
 		"ulimit -Sn 512; ulimit -Hn 513; ulimit -Sc 0",
+		"ulimit -Sc $(ulimit -Hc)",
 		"exec 3</etc/passwd 7>/dev/null",
 		`trap "" HUP INT TSTP TTOU`,
 		`trap "" PIPE TERM USR1 USR2 ALRM VTALRM PROF`,

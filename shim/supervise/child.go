@@ -23,9 +23,11 @@ func (s *Supervisor) start(cmd shim.Command) error {
 
 	var pid int
 	var err error
+	s.allowCores()
 	s.signals.asInherited(s.opts.Blocked, func() {
 		pid, err = syscall.ForkExec(cmd.Path, cmd.Argv, attr)
 	})
+	shim.ForbidCores()
 	if err != nil {
 		if attr.Sys.Foreground {
 			_ = s.tty.set(s.tty.own) // it had got that far

@@ -3,6 +3,7 @@ package supervise
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -140,6 +141,19 @@ func TestInitIsSmall(t *testing.T) {
 	if err != nil || got > limit {
 		t.Errorf("got %d kB resident (%v), want at most %d", got, err, limit)
 	}
+}
+
+// Secrets are in the memory of both; only the command's is its own affair.
+func TestCommandMayLeaveACoreAndItsInitNot(t *testing.T) {
+	hard := strings.TrimSpace(string(must(exec.Command("sh", "-c", "ulimit -Hc").Output())))
+	p := launchIn(t, "ulimit -Sc "+hard, "-orders", "sh", "-c", "ulimit -Sc; exec cat >&2")
+	p.expect(hard)
+	p.order("restart 2")
+	p.expect(hard)
+	eventually(t, "the init may not", func() bool {
+		var limit unix.Rlimit
+		return unix.Prlimit(p.pid, unix.RLIMIT_CORE, nil, &limit) == nil && limit.Cur == 0
+	})
 }
 
 func TestInitForgetsEnvironmentOfCommand(t *testing.T) {

@@ -65,6 +65,8 @@ type Supervisor struct {
 	orders  chan func()
 	done    chan struct{}
 
+	allowCores func() // as inherited, while a command is started
+
 	// What follows belongs to the goroutine of Run.
 	tty    *terminal
 	pid    int // the command; 0 while there is none
@@ -93,6 +95,8 @@ func New(opts Options) *Supervisor {
 		orders:  make(chan func()),
 		done:    make(chan struct{}),
 		timer:   timer,
+
+		allowCores: shim.ForbidCores(),
 	}
 }
 
