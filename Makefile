@@ -9,7 +9,7 @@
 #   make bench-quick      its round trips, requests, connections, allocations, size; root
 #   make fleet            1,000 starts at once against a rate limit, drawn in examples/bench/fleet.svg
 #   make fuzz             each fuzz target for FUZZTIME (30s)
-#   make lint             go vet and golangci-lint, with staticcheck and gofumpt in it
+#   make lint             go vet, for darwin too, and golangci-lint, with staticcheck and gofumpt in it
 #   make vulncheck        known vulnerabilities in what the binaries call; needs the network
 #   make release          what release.yml runs on a tag
 #   make release-snapshot dist/ as a release would have it, with SBOM and checksums
@@ -75,6 +75,7 @@ fuzz:
 
 lint:
 	go vet ./...
+	GOOS=darwin go vet ./...
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 

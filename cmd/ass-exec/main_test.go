@@ -80,3 +80,16 @@ func sameLines(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 }
+
+// needTool skips the test where a tool is missing, and fails it in CI, which
+// installs every tool.
+func needTool(t *testing.T, ok bool, why string) {
+	t.Helper()
+	switch {
+	case ok:
+	case os.Getenv("CI") != "":
+		t.Fatalf("CI needs %s", why)
+	default:
+		t.Skipf("SKIPPED, NOT TESTED: needs %s", why)
+	}
+}

@@ -19,19 +19,6 @@ import (
 	"github.com/agent-secret-store/ass-exec/vault/devvault"
 )
 
-// needTool skips the test where a tool is missing, and fails it in CI, which
-// installs every tool.
-func needTool(t *testing.T, ok bool, why string) {
-	t.Helper()
-	switch {
-	case ok:
-	case os.Getenv("CI") != "":
-		t.Fatalf("CI needs %s", why)
-	default:
-		t.Skipf("SKIPPED, NOT TESTED: needs %s", why)
-	}
-}
-
 // canaryToken is what each token of the dev vault begins with.
 const canaryToken = "eyJkZXY."
 
