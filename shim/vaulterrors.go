@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -128,7 +129,8 @@ func warnOfRetries(log *slog.Logger) func(*vault.Error, time.Duration) {
 		mu.Lock()
 		defer mu.Unlock()
 		cause := e.Cause()
-		if at, ok := told[cause]; ok && time.Since(at) < repeatWarning {
+		maps.DeleteFunc(told, func(_ string, at time.Time) bool { return time.Since(at) >= repeatWarning })
+		if _, recent := told[cause]; recent {
 			return
 		}
 		told[cause] = time.Now()
