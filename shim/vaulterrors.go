@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -70,7 +71,7 @@ func (p *plan) tokenHint(e *vault.Error) string {
 	host := p.cfg.URL.Host
 	switch e.Reason {
 	case vault.Unavailable:
-		return fmt.Sprintf("check that %s is right (--api-url) and can be reached from here; --timeout is %s", host, p.cfg.Timeout)
+		return fmt.Sprintf("check that %s is right (--api-url) and can be reached from here%s; --timeout is %s", host, p.proxyHint(), p.cfg.Timeout)
 	case vault.Denied:
 		if e.Op == vault.OpApproval && e.Status == 0 {
 			return "ask the person who denied it, or ask for no sensitive secret"
@@ -92,6 +93,15 @@ func (p *plan) tokenHint(e *vault.Error) string {
 		return "name a readable PEM file with the vault's certificate authority"
 	}
 	return ""
+}
+
+// proxyHint names the proxy that the vault is asked through, if any.
+func (p *plan) proxyHint() string {
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: p.cfg.URL})
+	if err != nil || proxy == nil {
+		return ""
+	}
+	return " through the proxy " + proxy.Host + " (HTTPS_PROXY, NO_PROXY)"
 }
 
 // secretError words a failure to read one secret.

@@ -82,6 +82,12 @@ func (p *pool) newTransport(roots func() (*x509.CertPool, error), h2 bool) *http
 		DisableCompression:     true, // a small reply must not unpack to a large one
 		MaxResponseHeaderBytes: 64 << 10,
 		Protocols:              new(http.Protocols),
+		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, r *http.Response) error {
+			if r.StatusCode != http.StatusOK {
+				return &proxyError{proxy.Host, r.StatusCode}
+			}
+			return nil
+		},
 	}
 	t.Protocols.SetHTTP1(true)
 	t.Protocols.SetHTTP2(h2)

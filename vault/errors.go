@@ -95,6 +95,17 @@ func (e *Error) temporary() bool {
 	return false
 }
 
+// proxyError is a proxy's refusal to connect us. Its own words, and the
+// credentials it was shown, are left out.
+type proxyError struct {
+	host   string
+	status int
+}
+
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("the proxy %s answered %s (%d)", e.host, statusText(e.status), e.status)
+}
+
 // connError classifies a failure that left no whole reply.
 func connError(err error, host string, waited time.Duration) *Error {
 	e := &Error{Reason: Unavailable, Err: err, faulty: true}
@@ -105,6 +116,9 @@ func connError(err error, host string, waited time.Duration) *Error {
 	case errors.As(err, &roots):
 		e.Reason, e.Text = BadRoots, roots.Error()
 	case errors.As(err, &verification):
+		if toProxy(err) != nil {
+			host = "the proxy"
+		}
 		e.Reason, e.Text = Untrusted, "certificate of "+host+" is not trusted: "+untrustedText(verification.Err)
 	case errors.As(err, &record):
 		e.Reason, e.Text = Protocol, host+" does not speak TLS"
@@ -119,9 +133,14 @@ func connError(err error, host string, waited time.Duration) *Error {
 // sent are quoted: net/http and HTTP/2 put bytes of a broken reply, which may
 // be a secret's, into theirs.
 func causeText(err error, waited time.Duration) string {
+	var proxy *proxyError
 	var dns *net.DNSError
 	var op *net.OpError
 	switch {
+	case errors.As(err, &proxy):
+		return proxy.Error()
+	case toProxy(err) != nil:
+		return "the proxy: " + causeText(toProxy(err), waited)
 	case errors.As(err, &dns):
 		causes := strings.Split(dns.Err, ": ")
 		return (&net.DNSError{Name: dns.Name, Server: dns.Server, Err: causes[len(causes)-1]}).Error()
@@ -129,6 +148,8 @@ func causeText(err error, waited time.Duration) string {
 		return (&net.OpError{Op: op.Op, Net: op.Net, Addr: op.Addr, Err: op.Err}).Error()
 	case isTimeout(err):
 		return fmt.Sprintf("no reply within %s", waited.Round(100*time.Millisecond))
+	case strings.Contains(err.Error(), "malformed HTTP"):
+		return "the reply is not HTTP"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection was closed before the reply was complete"
 	case strings.HasSuffix(err.Error(), "GOAWAY"), strings.HasSuffix(err.Error(), "client conn not usable"):
@@ -136,6 +157,15 @@ func causeText(err error, waited time.Duration) string {
 	default:
 		return fmt.Sprintf("the connection broke (%T)", err)
 	}
+}
+
+// toProxy returns what kept us from connecting to a proxy; nil if nothing did.
+func toProxy(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "proxyconnect" {
+		return op.Err
+	}
+	return nil
 }
 
 func isTimeout(err error) bool {

@@ -46,6 +46,12 @@ func TestCauseHoldsNoPortOfOurs(t *testing.T) {
 		},
 		{errors.New("http2: Transport received Server's graceful shutdown GOAWAY"), "the server is closing the connection"},
 		{errors.New("http2: client conn not usable"), "the server is closing the connection"},
+		{errors.New(`malformed HTTP response "sent by the server"`), "the reply is not HTTP"},
+		{
+			&net.OpError{Op: "proxyconnect", Net: "tcp", Err: &net.OpError{Op: "dial", Net: "tcp", Addr: theirs, Err: os.ErrDeadlineExceeded}},
+			"the proxy: dial tcp 10.0.0.1:443: i/o timeout",
+		},
+		{&proxyError{"10.0.0.1:3128", 407}, "the proxy 10.0.0.1:3128 answered Proxy Authentication Required (407)"},
 		{errors.New("sent by the server"), "the connection broke (*errors.errorString)"},
 	} {
 		if got := causeText(tt.err, 2*time.Second+40*time.Millisecond); got != tt.want {

@@ -55,7 +55,7 @@ func TestHostileRepliesAreRefusedInBoundedMemory(t *testing.T) {
 				_, _ = io.WriteString(c, "HTTP/1.1 \x1b[2J"+canaryValue+"\r\n\r\n")
 				c.Close()
 			}
-		}, "the connection broke (", true},
+		}, "the reply is not HTTP", true},
 	} {
 		t.Run(tt.claim, func(t *testing.T) {
 			c, _ := testClient(t, tt.serve)

@@ -19,7 +19,7 @@ import (
 func vaultServer(t testing.TB, cfg devvault.Config) (v *devvault.Server, env []string) {
 	t.Helper()
 	v = devvault.New(cfg)
-	cert, ca, err := devvault.Certificate("127.0.0.1")
+	cert, ca, err := devvault.Certificate("127.0.0.1", "vault.example")
 	if err != nil {
 		t.Fatal(err)
 	}
