@@ -2,6 +2,7 @@ package shim
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -88,11 +89,23 @@ func (p *plan) tokenHint(e *vault.Error) string {
 	case vault.Protocol, vault.NotFound:
 		return fmt.Sprintf("check --api-url: is %s the vault's API, and no proxy or other server before it?", p.cfg.URL)
 	case vault.Untrusted:
-		return "check the clock here (" + time.Now().UTC().Format(time.RFC3339) + "), or give the vault's own authority with --ca-file"
+		return untrustedHint(e)
 	case vault.BadRoots:
 		return "name a readable PEM file with the vault's certificate authority"
 	}
 	return ""
+}
+
+func untrustedHint(err error) string {
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &name):
+		return "check --api-url: who answers there has the certificate of another name"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "check the clock here (" + time.Now().UTC().Format(time.RFC3339) + "), or have the certificate renewed"
+	}
+	return "if the vault has an authority of its own, name its certificate with --ca-file; else somebody else answers in the vault's place"
 }
 
 // proxyHint names the proxy that the vault is asked through, if any.

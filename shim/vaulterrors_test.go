@@ -1,6 +1,8 @@
 package shim
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"strings"
 	"testing"
@@ -36,5 +38,22 @@ level=WARN msg="cut; trying again in 3s"
 `
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
+func TestHintFitsWhatIsWrongWithACertificate(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{x509.HostnameError{Host: "h", Certificate: &x509.Certificate{}}, "check --api-url: "},
+		{x509.CertificateInvalidError{Reason: x509.Expired}, "check the clock here ("},
+		{x509.CertificateInvalidError{Reason: x509.NameMismatch}, "if the vault has an authority of its own, "},
+		{x509.UnknownAuthorityError{}, "if the vault has an authority of its own, "},
+	} {
+		e := &vault.Error{Reason: vault.Untrusted, Err: &tls.CertificateVerificationError{Err: tt.err}}
+		if got := untrustedHint(e); !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%T: got %q, want %q", tt.err, got, tt.want)
+		}
 	}
 }
