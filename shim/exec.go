@@ -59,7 +59,13 @@ func headOf(path string) []byte {
 
 // assign is the variable of a file that is open here.
 func (f File) assign(fd int) string {
-	return fmt.Sprintf("%s=/proc/%d/fd/%d", f.Name, os.Getpid(), fd)
+	return f.Name + "=" + descriptorPath(fd)
+}
+
+// descriptorPath is where the command and its children find a descriptor of
+// this process, which the command will be or have as its parent.
+func descriptorPath(fd int) string {
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd)
 }
 
 // OpenFiles keeps the files of a command open in a process that stays. The zero

@@ -62,6 +62,6 @@ func tooLargeError(env []string) *Error {
 func fileError(name string, err error) *Error {
 	return &Error{
 		Code: CodeConfig, Msg: fmt.Sprintf("%s: as=file: %v", name, err), Err: err,
-		Hint: "as=file needs Linux with memfd_create, allowed by the seccomp profile",
+		Hint: "as=file needs Linux with memfd_create, allowed by the seccomp profile, and a /proc of its own PID namespace",
 	}
 }

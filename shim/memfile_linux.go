@@ -2,6 +2,8 @@ package shim
 
 import (
 	"errors"
+	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,7 +52,27 @@ func newMemFile(f File, how int) (fd int, err error) {
 	if errors.Is(err, unix.EINVAL) { // the hard limit of open files is lower
 		passed, err = unix.FcntlInt(uintptr(fd), how, 3)
 	}
-	return passed, err
+	if err != nil {
+		return -1, err
+	}
+	return passed, checkPath(passed)
+}
+
+// checkPath makes sure that the path of a descriptor leads to its file: /proc
+// may not be mounted, or show another PID namespace.
+func checkPath(fd int) error {
+	var file, found unix.Stat_t
+	if err := unix.Fstat(fd, &file); err != nil {
+		return err
+	}
+	path := descriptorPath(fd)
+	if err := unix.Stat(path, &found); err != nil {
+		return &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if found.Dev != file.Dev || found.Ino != file.Ino {
+		return fmt.Errorf("%s is a file of another process", path)
+	}
+	return nil
 }
 
 // replaceFile puts the file of descriptor fresh under the number of another.

@@ -9,6 +9,8 @@ import (
 	"encoding/pem"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -68,6 +70,26 @@ func TestSecretFilesAreReadByEverybodyWhoMay(t *testing.T) {
 				t.Errorf("got status %d, %q, %q; want %q", status, stdout, stderr, tt.want)
 			}
 		})
+	}
+}
+
+// A path that leads nowhere would be a secret that is missing.
+func TestSecretFileWithoutItsProcIsAnError(t *testing.T) {
+	needTool(t, os.Getuid() == 0, "root, for a PID namespace")
+	tool(t, "unshare")
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/TEXT", "secret")
+	env = append(env, "X=ass://a/TEXT?as=file")
+	for _, args := range [][]string{nil, {"--init"}} {
+		cmd := exec.Command("unshare", append([]string{"--pid", "--fork", filepath.Join(bin, "ass-exec")}, append(args, "echo", "started")...)...)
+		cmd.Env = env
+		out, _ := cmd.CombinedOutput()
+		want := regexp.MustCompile(`^ass-exec: error: X: as=file: (stat /proc/1/fd/64: .*|/proc/1/fd/64 is a file of another process)
+ass-exec: hint: as=file needs .* a /proc of its own PID namespace
+$`)
+		if status := cmd.ProcessState.ExitCode(); status != 78 || !want.Match(out) {
+			t.Errorf("%q: got status %d, %s", args, status, out)
+		}
 	}
 }
 
