@@ -192,7 +192,10 @@ func (p *pool) free() *conn {
 func (p *pool) streams() int {
 	streams := maxStreams
 	for _, c := range p.conns {
-		if available := c.Available(); c.h2 && available > 0 {
+		if !c.h2 {
+			continue
+		}
+		if available := c.Available(); available > 0 {
 			streams = min(streams, available+c.InFlight())
 		}
 	}
