@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/agent-secret-store/ass-exec/vault/devvault"
+	"golang.org/x/sys/unix"
 )
 
 // canaryToken is what each token of the dev vault begins with.
@@ -161,6 +162,28 @@ func TestFetchingProcessDumpsNoCore(t *testing.T) {
 	}
 	if cores := coresOf(t, env, func() bool { return true }, "sleep", "60"); len(cores) != 1 {
 		t.Errorf("control: got %q, want a core", cores)
+	}
+}
+
+// The limit holds where cores go to a handler, too, and for --check.
+func TestFetchingProcessMayLeaveNoCore(t *testing.T) {
+	for _, args := range [][]string{nil, {"--check"}} {
+		v, env := vaultServer(t, devvault.Config{})
+		v.Put("a/B", "value")
+		v.Inject(devvault.Fault{Endpoint: "secrets", Kind: "hang"})
+		script := `ulimit -Sc $(ulimit -Hc) && exec "$@"`
+		cmd := exec.Command("sh", append([]string{"-c", script, "sh", filepath.Join(bin, "ass-exec")}, append(args, "true")...)...)
+		cmd.Env = append(env, "X=ass://a/B")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "it fetches", func() bool { return len(v.Requests()) > 0 })
+		var limit unix.Rlimit
+		if err := unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_CORE, nil, &limit); err != nil || limit.Cur != 0 {
+			t.Errorf("%q: got a limit of %d, %v, want 0", args, limit.Cur, err)
+		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
 	}
 }
 
