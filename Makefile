@@ -41,6 +41,7 @@ test: test-unit
 test-unit:
 	go vet ./...
 	go test -race ./...
+	go test ./shim/supervise # what it keeps and how much, which -race changes
 
 test-container: build image
 	go vet -tags container ./examples/containertest
