@@ -130,8 +130,6 @@ func TestListingIsWholeOrAnError(t *testing.T) {
 	}
 }
 
-// No bytes make the client panic, or take something for a secret, a token or
-// a listing that is none.
 // A string without an escape is not decoded; what stands around it is not part
 // of it.
 func TestPlainStringIsWhatJSONDecodes(t *testing.T) {
@@ -148,6 +146,8 @@ func TestPlainStringIsWhatJSONDecodes(t *testing.T) {
 	}
 }
 
+// No bytes make the client panic, or take something for a secret, a token or
+// a listing that is none.
 func FuzzReply(f *testing.F) {
 	for _, s := range []string{
 		`{"value":"v","version":1,"path":"a/B"}`, `{"token":"t","requires_approval":true,"approval_id":"x"}`, `{"items":[{"key":"K"}],"next":"?a=b","total":9}`,
