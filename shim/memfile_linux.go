@@ -8,16 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// firstFileDescriptor is above what shell scripts use by number, so that their
-// `exec 3>&1` does not close a secret.
-const firstFileDescriptor = 64
-
-// How a descriptor is made: open over execve, or not.
-const (
-	inherited    = unix.F_DUPFD
-	notInherited = unix.F_DUPFD_CLOEXEC
-)
-
 // newMemFile makes a file in memory, sealed against every change, and returns
 // its descriptor.
 func newMemFile(f File, how int) (fd int, err error) {
@@ -48,10 +38,7 @@ func newMemFile(f File, how int) (fd int, err error) {
 	if _, err := unix.Seek(fd, 0, 0); err != nil {
 		return -1, err
 	}
-	passed, err := unix.FcntlInt(uintptr(fd), how, firstFileDescriptor)
-	if errors.Is(err, unix.EINVAL) { // the hard limit of open files is lower
-		passed, err = unix.FcntlInt(uintptr(fd), how, 3)
-	}
+	passed, err := dup(fd, how, firstDescriptor)
 	if err != nil {
 		return -1, err
 	}

@@ -2,11 +2,13 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// forbidDumps keeps the key and the secrets out of core dumps, and out of
-// reach of other processes of the same user. It ends with execve: the command
-// can be dumped again.
-func forbidDumps() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
-
-// allowProc makes our /proc readable for the same user again, where the paths
-// of secret files lead through it.
-func allowProc() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) }
+// setDumpable says whether this process may leave a core dump, and whether
+// other processes of its user may read its memory and follow its /proc. After
+// an execve they may again.
+func setDumpable(on bool) {
+	value := uintptr(0)
+	if on {
+		value = 1
+	}
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, value, 0, 0, 0)
+}

@@ -2,6 +2,4 @@
 
 package main
 
-func forbidDumps() {}
-
-func allowProc() {}
+func setDumpable(bool) {}

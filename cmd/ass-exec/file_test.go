@@ -79,7 +79,7 @@ func TestSecretFileWithoutItsProcIsAnError(t *testing.T) {
 		cmd := exec.Command("unshare", append([]string{"--pid", "--fork", filepath.Join(bin, "ass-exec")}, append(args, "echo", "started")...)...)
 		cmd.Env = env
 		out, _ := cmd.CombinedOutput()
-		want := regexp.MustCompile(`^ass-exec: error: X: as=file: (stat /proc/1/fd/64: .*|/proc/1/fd/64 is a file of another process)
+		want := regexp.MustCompile(`^ass-exec: error: X: as=file: (stat /proc/\d+/fd/64: .*|/proc/\d+/fd/64 is a file of another process)
 ass-exec: hint: as=file needs .* a /proc of its own PID namespace
 $`)
 		if status := cmd.ProcessState.ExitCode(); status != 78 || !want.Match(out) {

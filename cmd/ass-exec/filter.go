@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -34,15 +33,10 @@ type stream struct {
 	filter *mask.Writer
 }
 
-func newOutputFilter(secrets []vault.Secret, environ []string) (*outputFilter, error) {
+func newOutputFilter(secrets []vault.Secret) (*outputFilter, error) {
 	f := &outputFilter{}
 	for _, s := range secrets {
 		f.values = append(f.values, s.Reveal())
-	}
-	if onGitHub(environ) {
-		if _, err := io.WriteString(os.Stdout, mask.GitHubCommands(f.values)); err != nil {
-			return nil, maskError(err)
-		}
 	}
 	set := mask.New(f.values)
 	for _, s := range []struct {
@@ -64,15 +58,6 @@ func newOutputFilter(secrets []vault.Secret, environ []string) (*outputFilter, e
 
 func maskError(err error) *shim.Error {
 	return &shim.Error{Code: shim.CodeCannotRun, Msg: "--mask: " + err.Error(), Hint: "check stdout and stderr, and the limit of open files", Err: err}
-}
-
-func onGitHub(environ []string) bool {
-	for _, kv := range environ {
-		if kv == "GITHUB_ACTIONS=true" {
-			return true
-		}
-	}
-	return false
 }
 
 func isTerminal(f *os.File) bool {

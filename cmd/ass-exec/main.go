@@ -23,13 +23,14 @@ import (
 var version string
 
 func main() {
-	forbidDumps()
+	setDumpable(false)
 	debug.SetTraceback("none") // a goroutine dump shows what functions were given
 	os.Exit(run(&signalWatch{}, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
 // run does not return if all goes well: the command takes over.
 func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (status int) {
+	environ, parent, handoverErr := takeHandover(environ)
 	cfg, err := shim.ParseConfig(args, environ)
 	report := newReporter(stderr, cfg.JSON, cfg.Verbose)
 	defer func() {
@@ -38,6 +39,8 @@ func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (
 		}
 	}()
 	switch {
+	case handoverErr != nil:
+		return report.failure(handoverErr)
 	case cfg.Help:
 		fmt.Fprint(stdout, shim.Help())
 		return 0
@@ -50,17 +53,20 @@ func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (
 		return report.failure(install(cfg.Install))
 	case cfg.Check:
 		return check(watch, cfg, stdout, report)
+	case cfg.Watch == 0 && (cfg.Init || cfg.Mask):
+		status, err = runInit(cfg, args, report)
+	default:
+		status, err = start(watch, cfg, parent, report)
 	}
-	status, err = start(watch, cfg, report)
 	if err != nil {
 		return report.failure(err)
 	}
 	return status
 }
 
-// start prepares the command and becomes it, or stays with it if that is asked
-// for. Without an error the status is the command's.
-func start(watch *signalWatch, cfg shim.Config, report *reporter) (int, error) {
+// start prepares the command and becomes it, or stays with it to watch its
+// secrets. Without an error the status is the command's.
+func start(watch *signalWatch, cfg shim.Config, parent *parent, report *reporter) (int, error) {
 	allowCores := shim.ForbidCores()
 	cmd, watcher, err := shim.Prepare(watch.start, cfg, versionString(), report.log)
 	if sig := watch.received(); sig != 0 {
@@ -71,8 +77,11 @@ func start(watch *signalWatch, cfg shim.Config, report *reporter) (int, error) {
 		return 0, err
 	}
 	allowCores()
-	if cfg.Stays() {
+	if watcher != nil {
 		return stay(watch, cfg, cmd, watcher, report)
+	}
+	if err := parent.sendSecrets(cmd.Secrets); err != nil {
+		return 0, initError(err)
 	}
 	report.w.release()
 	watch.release()

@@ -4,20 +4,20 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime/debug"
 
 	"github.com/agent-secret-store/ass-exec/shim"
 	"github.com/agent-secret-store/ass-exec/shim/supervise"
 )
 
-// stay runs the command as a child, to forward signals, to filter its output
-// or to renew its secrets, and returns its status.
+// stay runs the command as a child, to renew its secrets, and returns its
+// status.
 func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Command, watcher *shim.Watcher, report *reporter) (int, error) {
-	opts := supervise.Options{Group: cfg.Group, StopTimeout: cfg.StopTimeout, Warn: func(msg string) { report.log.Warn(msg) }}
-	opts.Ignored, opts.Blocked = shim.InheritedSignals()
+	opts := initOptions(cfg, report)
 	var filter *outputFilter
 	if cfg.Mask {
 		var err error
-		if filter, err = newOutputFilter(cmd.Secrets, cfg.Environ); err != nil {
+		if filter, err = newOutputFilter(cmd.Secrets); err != nil {
 			return 0, err
 		}
 		opts.Stdout, opts.Stderr = filter.stdout(), filter.stderr()
@@ -29,26 +29,25 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Command, watcher *shim.
 	// The supervisor takes over the signals before the watch lets go of them.
 	supervisor := supervise.New(opts)
 	watch.release()
-	allowProc()
-	if !cfg.KeepAgentKey {
-		if err := supervise.WipeEnviron("ASS_AGENT_KEY", "ASS_API_KEY"); err != nil {
-			report.log.Warn("the agent key stays readable in /proc for this user: " + err.Error())
-		}
+	setDumpable(true)      // or the next step needs root
+	if !cfg.KeepAgentKey { // else its memory is that of the command's environment
+		wipeKey(report)
 	}
+	// Paths of files in memory lead through our /proc.
+	setDumpable(len(cmd.Files) > 0)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if watcher != nil {
-		go watcher.Run(ctx, func(fresh *shim.Command) {
-			filter.add(fresh.Secrets)
-			if err := files.Open(fresh); err != nil {
-				report.failure(err)
-				return
-			}
-			change(supervisor, cfg.OnChange, fresh, report)
-		})
-	}
+	go watcher.Run(ctx, func(fresh *shim.Command) {
+		filter.add(fresh.Secrets)
+		if err := files.Open(fresh); err != nil {
+			report.failure(err)
+			return
+		}
+		change(supervisor, cfg.OnChange, fresh, report)
+	})
 	started := cmd.ByShell()
 	*cmd = shim.Command{Path: cmd.Path, Argv: cmd.Argv} // holds no secret any longer
+	debug.FreeOSMemory()                                // of what it took to fetch them
 	status, err := supervisor.Run(started)
 	filter.finish()
 	var pathErr *os.PathError

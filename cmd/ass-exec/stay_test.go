@@ -235,15 +235,10 @@ func TestMaskHidesSecretsInBothStreams(t *testing.T) {
 	if status != 0 || stdout != "out *** ***\n***\n***\nno newline ***" || stderr != "err ***\n" {
 		t.Errorf("got status %d, %q, %q", status, stdout, stderr)
 	}
-	status, stdout, _ = assExec(t, append(env, "GITHUB_ACTIONS=true"), "--mask", "true")
-	want := []string{"::add-mask::hunter2-secret", "::add-mask::postgres://u:hunter2-secret@h", "::add-mask::line-of-a-key"}
-	for _, line := range want {
-		if !strings.Contains("\n"+stdout, "\n"+line+"\n") {
-			t.Errorf("got %d %q, want %s", status, stdout, line)
-		}
-	}
-	if _, stdout, _ = assExec(t, append(env, "GITHUB_ACTIONS=true"), "--init", "true"); stdout != "" {
-		t.Errorf("got %q without --mask", stdout)
+	// A later step has none of the values, and the output may go to a file.
+	status, stdout, stderr = assExec(t, append(env, "GITHUB_ACTIONS=true"), "--mask", "true")
+	if status != 0 || stdout+stderr != "" {
+		t.Errorf("on GitHub: got status %d, %q, %q; want silence", status, stdout, stderr)
 	}
 }
 

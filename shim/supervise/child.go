@@ -3,7 +3,6 @@ package supervise
 import (
 	"fmt"
 	"os"
-	"runtime/debug"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -35,9 +34,6 @@ func (s *Supervisor) start(cmd shim.Command) error {
 		return &os.PathError{Op: "exec", Path: cmd.Path, Err: err}
 	}
 	s.pid, s.group = pid, pid
-	// From here on we need next to nothing of what it took to fetch secrets,
-	// and nobody waits for us: let go of it, cmd.Env included.
-	debug.FreeOSMemory()
 	return nil
 }
 

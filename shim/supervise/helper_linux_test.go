@@ -103,6 +103,8 @@ func takeOrders(s *Supervisor, command func(string) shim.Command) {
 				s.next = command(arg)
 				s.stop(restart)
 			})
+		case "collect":
+			s.order(runtime.GC)
 		case "stop":
 			s.Stop()
 		case "signal":

@@ -157,9 +157,13 @@ func TestCommandMayLeaveACoreAndItsInitNot(t *testing.T) {
 }
 
 func TestInitForgetsEnvironmentOfCommand(t *testing.T) {
-	p := launchWithOrders(t, "-forget", "cat")
+	p := launchWithOrders(t, "-forget", "sh", "-c", "echo started; exec cat")
+	p.expect("started")
+	p.order("collect")
 	p.expect("forgot 1")
 	p.order("restart 2")
+	p.expect("started")
+	p.order("collect")
 	p.expect("forgot 2")
 }
 

@@ -13,9 +13,6 @@ import (
 //
 // The values change under every string that shares their memory: clone what
 // os.Getenv returned, if it is still needed.
-//
-// The process stays dumpable. PR_SET_DUMPABLE=0 would hide all of its /proc,
-// and the command could no longer open the files lent to it there.
 func WipeEnviron(names ...string) error {
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")

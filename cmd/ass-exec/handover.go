@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/vault"
+)
+
+// An init and the ass-exec that it starts talk over a pair of sockets. The
+// init sends the agent key, because a fork copies the environment to the heap,
+// where nothing could wipe it. Under --mask the child sends the secrets back,
+// waits until the filter knows them, and then becomes the command.
+
+// handoverVariable names the child's descriptor. It is ours alone: no user
+// sets it, and the command does not get it.
+const handoverVariable = "ASS_EXEC_HANDOVER"
+
+// keyVariables go through the socket instead of the environment.
+var keyVariables = []string{"ASS_AGENT_KEY", "ASS_API_KEY"}
+
+// handOver sends the keys of environ to a child yet to be started, and returns
+// the environment that this child is to get and the init's socket. It copies
+// no key.
+func handOver(environ []string, mask bool) (env []string, socket *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer unix.Close(fds[1])
+	unix.CloseOnExec(fds[0])
+	// It must not block, as nobody reads yet.
+	_ = unix.SetNonblock(fds[0], true)
+	socket = os.NewFile(uintptr(fds[0]), "handover")
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		switch {
+		case name == handoverVariable:
+		case slices.Contains(keyVariables, name):
+			env = append(env, name+"=") // keeps the place
+			err = firstError(err, send(fds[0], kv))
+		default:
+			env = append(env, kv)
+		}
+	}
+	err = firstError(err, send(fds[0], ""))
+	child, dupErr := shim.DupInherited(fds[1])
+	return append(env, fmt.Sprintf("%s=%d,%t", handoverVariable, child, mask)), socket, firstError(err, dupErr)
+}
+
+func firstError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// send writes s, which may be a key and so is not copied, and a NUL.
+func send(fd int, s string) error {
+	for _, part := range []string{s, "\x00"} {
+		n, err := unix.Write(fd, unsafe.Slice(unsafe.StringData(part), len(part)))
+		if err != nil {
+			return err
+		}
+		if n < len(part) {
+			return syscall.EMSGSIZE
+		}
+	}
+	return nil
+}
+
+// parent is the init that started this process; nil if none did.
+type parent struct {
+	socket *os.File
+	reader *bufio.Reader
+	masks  bool // what the command prints
+}
+
+// takeHandover puts what the init withheld back into the environment.
+func takeHandover(environ []string) ([]string, *parent, error) {
+	i := slices.IndexFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, handoverVariable+"=") })
+	if i < 0 {
+		return environ, nil, nil
+	}
+	p := &parent{}
+	var fd int
+	_, err := fmt.Sscanf(environ[i], handoverVariable+"=%d,%t", &fd, &p.masks)
+	environ = slices.Delete(slices.Clone(environ), i, i+1)
+	if err != nil || fd < 3 {
+		return environ, nil, handoverError(errors.New("not a descriptor"))
+	}
+	unix.CloseOnExec(fd)
+	p.socket = os.NewFile(uintptr(fd), "handover")
+	p.reader = bufio.NewReader(p.socket)
+	for {
+		kv, err := p.reader.ReadString(0)
+		if err != nil {
+			return environ, nil, handoverError(err)
+		}
+		kv = strings.TrimSuffix(kv, "\x00")
+		if kv == "" {
+			return environ, p, nil
+		}
+		name, _, _ := strings.Cut(kv, "=")
+		if i := slices.Index(environ, name+"="); i >= 0 {
+			environ[i] = kv
+		}
+	}
+}
+
+func handoverError(err error) error {
+	return &shim.Error{
+		Code: shim.CodeConfig, Msg: handoverVariable + ": " + err.Error(),
+		Hint: "remove the variable: ass-exec sets it for itself alone",
+	}
+}
+
+// sendSecrets tells an init that masks what to mask, and returns once it does.
+func (p *parent) sendSecrets(secrets []vault.Secret) error {
+	if p == nil || !p.masks {
+		return nil
+	}
+	values := make([][]byte, len(secrets))
+	for i, s := range secrets {
+		values[i] = []byte(s.Reveal())
+	}
+	err := json.NewEncoder(p.socket).Encode(values)
+	if err == nil {
+		_, err = p.reader.ReadByte()
+	}
+	return err
+}
+
+// receiveSecrets waits for the secrets of a child, has add take them in, and
+// lets the child go on.
+func receiveSecrets(socket *os.File, add func([]vault.Secret)) {
+	var values [][]byte
+	if json.NewDecoder(socket).Decode(&values) != nil {
+		return // the child has ended, or was ended, without a command
+	}
+	secrets := make([]vault.Secret, len(values))
+	for i, v := range values {
+		secrets[i] = vault.NewSecret(string(v))
+	}
+	add(secrets)
+	_, _ = socket.Write([]byte{0})
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/supervise"
+)
+
+// runInit stays as the parent of an ass-exec that fetches the secrets and
+// becomes the command, and returns the command's status. This process never
+// holds a secret but for those that it is to mask, and no agent key once the
+// child has it: the command may read the memory of its parent.
+func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
+	opts := initOptions(cfg, report)
+	var filter *outputFilter
+	if cfg.Mask {
+		var err error
+		if filter, err = newOutputFilter(nil); err != nil {
+			return 0, err
+		}
+		opts.Stdout, opts.Stderr = filter.stdout(), filter.stderr()
+	}
+	self, err := selfPath()
+	if err != nil {
+		return 0, initError(err)
+	}
+	supervisor := supervise.New(opts)
+	env, socket, err := handOver(cfg.Environ, cfg.Mask)
+	if err != nil {
+		return 0, initError(err)
+	}
+	setDumpable(true) // or the next step needs root
+	wipeKey(report)
+	if cfg.Mask {
+		setDumpable(false) // for the secrets; and /proc/1/fd/1 would lead past the filter
+		go receiveSecrets(socket, filter.add)
+	}
+	argv := append([]string{os.Args[0]}, shim.ExecArgs(args)...)
+	status, err := supervisor.Run(shim.Command{Path: self, Argv: argv, Env: env})
+	filter.finish()
+	if err != nil {
+		return 0, initError(err)
+	}
+	return status, nil
+}
+
+// initOptions are those that every process that stays has.
+func initOptions(cfg shim.Config, report *reporter) supervise.Options {
+	opts := supervise.Options{Group: cfg.Group, StopTimeout: cfg.StopTimeout, Warn: func(msg string) { report.log.Warn(msg) }}
+	opts.Ignored, opts.Blocked = shim.InheritedSignals()
+	return opts
+}
+
+func wipeKey(report *reporter) {
+	if err := supervise.WipeEnviron(keyVariables...); err != nil {
+		report.log.Warn("the agent key stays readable in /proc for this user: " + err.Error())
+	}
+}
+
+// selfPath is the file of this program: under a link of /proc, which leads to
+// it even after an upgrade, or without /proc as it was called.
+func selfPath() (string, error) {
+	const link = "/proc/self/exe"
+	if _, err := os.Stat(link); err == nil {
+		return link, nil
+	}
+	if strings.Contains(os.Args[0], "/") {
+		return os.Args[0], nil
+	}
+	if path, err := os.Executable(); err == nil {
+		return path, nil
+	}
+	return "", errors.New("without /proc it must be called by its path, such as /ass-exec")
+}
+
+func initError(err error) error {
+	return &shim.Error{
+		Code: shim.CodeCannotRun, Msg: fmt.Sprintf("ass-exec cannot start itself as the command's parent: %v", err), Err: err,
+		Hint: "check the limits of processes and open files, or do without --init and --mask",
+	}
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/agent-secret-store/ass-exec/vault/devvault"
+)
+
+// searchParent makes this test binary, as the command, search the memory of
+// its parent for what the variable lists in hexadecimal, which so stands in no
+// one's memory as it is.
+const searchParent = "SEARCH_PARENT"
+
+func init() {
+	if needles, ok := os.LookupEnv(searchParent); ok {
+		os.Exit(searchParentMemory(needles))
+	}
+}
+
+// searchParentMemory prints how often each needle stands there.
+func searchParentMemory(needles string) int {
+	proc := fmt.Sprintf("/proc/%d/", os.Getppid())
+	maps, err := os.ReadFile(proc + "maps")
+	if err != nil {
+		fmt.Println(err.(*os.PathError).Err)
+		return 0
+	}
+	mem, err := os.Open(proc + "mem")
+	if err != nil {
+		fmt.Println(err.(*os.PathError).Err)
+		return 0
+	}
+	for needle := range strings.SplitSeq(needles, ",") {
+		text, _ := hex.DecodeString(needle)
+		n := 0
+		for line := range strings.Lines(string(maps)) {
+			var from, to int64
+			_, _ = fmt.Sscanf(line, "%x-%x", &from, &to)
+			if strings.Fields(line)[1][0] != 'r' {
+				continue
+			}
+			area := make([]byte, to-from)
+			read, _ := mem.ReadAt(area, from)
+			n += bytes.Count(area[:read], text)
+		}
+		fmt.Print(n, " ")
+	}
+	fmt.Println()
+	return 0
+}
+
+func hexNeedles(needles ...string) string {
+	coded := make([]string, len(needles))
+	for i, n := range needles {
+		coded[i] = hex.EncodeToString([]byte(n))
+	}
+	return searchParent + "=" + strings.Join(coded, ",")
+}
+
+func testBinary(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return self
+}
+
+// The command may read its parent's memory, so that must hold nothing that the
+// command does not have.
+func TestInitNeverHoldsKeyTokenOrValue(t *testing.T) {
+	for _, tt := range []struct {
+		flag string
+		want string // of key, token, value
+	}{
+		{"--init", "0 0 0 \n"},
+		{"--init=group", "0 0 0 \n"},
+		// It holds the values that it masks, but no other user's process reads
+		// them; for root they are there.
+		{"--mask", "0 0 "},
+	} {
+		v, env := vaultServer(t, devvault.Config{AgentKey: canaryKey})
+		v.Put("a/B", canaryValue)
+		env = append(env, "X=ass://a/B", "F=ass://a/B?as=file", "PAD=1", hexNeedles(canaryKey, canaryToken, canaryValue))
+		status, stdout, stderr := assExec(t, env, tt.flag, testBinary(t))
+		if status != 0 || !strings.HasPrefix(stdout, tt.want) || stderr != "" {
+			t.Errorf("%s: got status %d, counts %q, %q; want %q", tt.flag, status, stdout, stderr, tt.want)
+		}
+	}
+}
+
+// One that watches needs the key; only a file in memory keeps it readable.
+func TestWatchingProcessIsNotReadableForItsUser(t *testing.T) {
+	needTool(t, os.Geteuid() == 0, "root, to start as another user")
+	v, env := vaultServer(t, devvault.Config{AgentKey: canaryKey})
+	v.Put("a/B", canaryValue)
+	env = append(env, "X=ass://a/B", hexNeedles(canaryKey))
+	for _, flag := range []string{"--watch=1h", "--mask"} {
+		cmd := asNobody(t, env, flag, "COMMAND")
+		out, err := cmd.CombinedOutput()
+		if err != nil || string(out) != "permission denied\n" {
+			t.Errorf("%s: got %q, %v; want permission denied", flag, out, err)
+		}
+	}
+	cmd := asNobody(t, env, "--init", "sh", "-c", "echo through >/proc/$PPID/fd/1")
+	file, err := os.Create(filepath.Join(filepath.Dir(cmd.Path), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := file.Chmod(0o666); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout = file
+	err = cmd.Run()
+	if out, _ := os.ReadFile(file.Name()); err != nil || string(out) != "through\n" {
+		t.Errorf("--init: got %q, %v; want what the command writes to the output of its parent", out, err)
+	}
+}
+
+// asNobody prepares a run as a user without any rights, of binaries that this
+// user can reach.
+func asNobody(t *testing.T, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	dir := t.TempDir()
+	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, from := range map[string]string{"ass-exec": filepath.Join(bin, "ass-exec"), "command": testBinary(t)} {
+		data, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), data, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range args {
+		args[i] = strings.Replace(args[i], "COMMAND", filepath.Join(dir, "command"), 1)
+	}
+	cmd := exec.Command(filepath.Join(dir, "ass-exec"), args...)
+	cmd.Env = env
+	for i, kv := range cmd.Env {
+		if file, ok := strings.CutPrefix(kv, "ASS_CA_FILE="); ok {
+			data, err := os.ReadFile(file)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, "ca.pem"), data, 0o644)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Env[i] = "ASS_CA_FILE=" + filepath.Join(dir, "ca.pem")
+		}
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	return cmd
+}
