@@ -3,12 +3,15 @@ package main
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,4 +167,84 @@ func TestEveryFaultEndsAsItShould(t *testing.T) {
 	if len(stolen) > 0 {
 		t.Errorf("the redirect was followed %d times, with %q", len(stolen), stolen)
 	}
+}
+
+// Bytes behind a reply are a server's mistake, and net/http logs them: they are
+// a value or a token when a reply is sent twice, or when its length counts
+// characters.
+func TestNothingBehindAReplyIsPrinted(t *testing.T) {
+	const token = `{"token":"` + canaryToken + `"}`
+	const value = `{"value":"` + canaryValue + `"}`
+	const wide = `{"value":"ääääääääääääääääääääääääääääääää` + canaryValue + `"}`
+	reply := func(length int, body string) string {
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", length, body)
+	}
+	once := reply(len(token), token)
+	for _, tt := range []struct{ name, token, secret string }{
+		{"token twice", once + once, reply(len(value), value)},
+		{"secret twice", once, reply(len(value), value) + reply(len(value), value)},
+		{"length in characters", once, reply(len([]rune(wide)), wide)},
+		{"the rest behind", once, reply(len(value), value+value)},
+	} {
+		for _, args := range [][]string{{"cat"}, {"--check"}, {"--watch=2ms", "cat"}, {"--log-format=json", "-v", "--watch=2ms", "cat"}} {
+			t.Run(fmt.Sprint(tt.name, args), func(t *testing.T) {
+				stdin, enough, err := os.Pipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer stdin.Close()
+				defer enough.Close()
+				env := rawServer(t, tt.token, tt.secret, func(requests int64) {
+					if requests > 40 {
+						enough.Close()
+					}
+				})
+				cmd := exec.Command(filepath.Join(bin, "ass-exec"), args...)
+				cmd.Env, cmd.Stdin = env, stdin
+				if !strings.Contains(fmt.Sprint(args), "watch") {
+					enough.Close()
+				}
+				out, _ := cmd.CombinedOutput() // how it ends is a race
+				for _, secret := range []string{canaryKey, canaryValue, canaryToken} {
+					if strings.Contains(string(out), secret) {
+						t.Fatalf("%q is printed in %s", secret, out)
+					}
+				}
+			})
+		}
+	}
+}
+
+// rawServer answers over HTTP/1.1 and TLS with these bytes, each time on a new
+// connection, and tells how many requests there were.
+func rawServer(t *testing.T, token, secret string, seen func(requests int64)) (env []string) {
+	t.Helper()
+	var requests atomic.Int64
+	cert, ca, err := devvault.Certificate("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	caFile := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(caFile, ca, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		text := secret
+		if r.URL.Path == "/v1/tokens" {
+			text = token
+		}
+		_, _ = io.WriteString(c, text)
+		seen(requests.Add(1))
+	}))
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return []string{"PATH=" + os.Getenv("PATH"), "ASS_API_URL=" + s.URL, "ASS_AGENT_KEY=" + canaryKey, "ASS_CA_FILE=" + caFile, "X=ass://a/B", "ASS_TIMEOUT=5s"}
 }

@@ -13,6 +13,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"runtime/debug"
 
@@ -23,6 +24,8 @@ import (
 var version string
 
 func main() {
+	// net/http logs what a server sends behind a reply: a value, or a token.
+	log.SetOutput(io.Discard)
 	setDumpable(false)
 	debug.SetTraceback("none") // a goroutine dump shows what functions were given
 	os.Exit(run(&signalWatch{}, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
