@@ -6,12 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 )
-
-// maxPages bounds the pages of one listing.
-const maxPages = 1000
 
 // Listed is a secret as a listing shows it: without its value.
 type Listed struct {
@@ -23,75 +19,25 @@ type Listed struct {
 // List returns every secret of a namespace and of the namespaces below it that
 // the server shows, in its order. It is all of them or an error.
 func (s *Session) List(ctx context.Context, namespace string) ([]Listed, *Error) {
-	queryForm := "/v1/secrets?namespace=" + url.QueryEscape(namespace)
-	items, err := s.listAll(ctx, namespace, queryForm, "&")
-	if err != nil && (err.Status == 404 || err.Status == 405 || err.Status == 422) {
-		// A server without the query form has the path form.
-		pathForm := "/v1/secrets/" + escapePath(namespace)
-		return s.listAll(ctx, namespace, pathForm, "?")
+	items, err := s.list(ctx, namespace, "/v1/secrets?namespace="+url.QueryEscape(namespace))
+	if err != nil && (err.Status == 404 || err.Status == 405 || err.Status == 422) && !strings.Contains(namespace, "/") {
+		// A server without the query form has the path form. Of a namespace
+		// with more segments, that would be the address of a secret.
+		return s.list(ctx, namespace, "/v1/secrets/"+escapePath(namespace))
 	}
 	return items, err
 }
 
-// listAll follows the pages of one listing. sep is what joins the first
-// parameter of a page to its URL.
-func (s *Session) listAll(ctx context.Context, namespace, first, sep string) ([]Listed, *Error) {
-	var all []Listed
-	seen := make(map[Ref]bool)
-	ask := request{op: OpList, path: namespace, method: http.MethodGet, url: first}
-	for page := 1; page <= maxPages; page++ {
-		var next string
-		fresh := 0
-		err := s.authorized(ctx, ask, func(r *reply) *Error {
-			items, err := parseList(namespace, r.object)
-			if err != nil {
-				return err
-			}
-			for _, item := range items {
-				if !seen[item.Ref] {
-					seen[item.Ref] = true
-					all = append(all, item)
-					fresh++
-				}
-			}
-			next = nextPage(r.object, len(all), page)
-			return nil
-		})
-		if err != nil || next == "" {
-			return all, err
+func (s *Session) list(ctx context.Context, namespace, address string) (items []Listed, err *Error) {
+	ask := request{op: OpList, path: namespace, method: http.MethodGet, url: address}
+	err = s.authorized(ctx, ask, func(r *reply) *Error {
+		items, err = parseList(namespace, r.object)
+		if err == nil && paged(r, len(items)) {
+			return protocolError("the listing shows signs of paging, and no form of that is known")
 		}
-		if fresh == 0 {
-			break
-		}
-		ask.url = first + sep + next
-	}
-	err := protocolError("the listing says there is more, but the next page holds nothing new")
-	err.Op, err.Path = OpList, namespace
-	return nil, err
-}
-
-// nextPage returns the parameter that asks for the next page, empty if there
-// is none. How the API pages is not documented: these are the ways it may.
-func nextPage(o object, count, page int) string {
-	for _, way := range []struct{ key, parameter string }{
-		{"next_cursor", "cursor"}, {"next_page_token", "page_token"}, {"next_token", "next_token"}, {"next", "cursor"},
-	} {
-		cursor, ok := o.text(way.key)
-		if !ok || cursor == "" {
-			continue
-		}
-		if u, err := url.Parse(cursor); err == nil && way.key == "next" && u.RawQuery != "" {
-			return u.RawQuery // a link: only what it asks is taken, never its host
-		}
-		return way.parameter + "=" + url.QueryEscape(cursor)
-	}
-	if next := o.integer("next_page"); next > 0 {
-		return "page=" + strconv.FormatInt(next, 10)
-	}
-	if string(o["has_more"]) == "true" || o.integer("total") > int64(count) {
-		return "page=" + strconv.Itoa(page+1)
-	}
-	return ""
+		return err
+	})
+	return items, err
 }
 
 func parseList(namespace string, o object) ([]Listed, *Error) {
@@ -103,14 +49,18 @@ func parseList(namespace string, o object) ([]Listed, *Error) {
 	if !ok || json.Unmarshal(raw, &objects) != nil || objects == nil {
 		return nil, protocolError("the reply holds no list of secrets")
 	}
-	items := make([]Listed, len(objects))
-	for i, item := range objects {
+	items := make([]Listed, 0, len(objects))
+	seen := make(map[Ref]bool)
+	for _, item := range objects {
 		ref, err := itemRef(namespace, item)
 		if err != nil {
 			return nil, protocolError("the listing holds an item that is none of " + quote(namespace) + ": " + err.Error())
 		}
 		tier, _ := item.text("access_tier")
-		items[i] = Listed{ref, item.integer("version"), quote(tier)}
+		if !seen[ref] {
+			seen[ref] = true
+			items = append(items, Listed{ref, item.integer("version"), quote(tier)})
+		}
 	}
 	return items, nil
 }

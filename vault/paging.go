@@ -1,0 +1,92 @@
+package vault
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// paging is what the reply to a listing says about there being more. How the
+// API pages, if it does, is not documented: so nothing is followed, and every
+// word for it counts that does not plainly say "this is all".
+type paging struct {
+	items int  // in the reply
+	more  bool // a next page, a cursor, a total that is not met
+	full  bool // as many items as a page may hold
+	all   bool // a total that is met, or no next page
+}
+
+// paged reports whether a reply with so many items may be a part of the
+// listing.
+func paged(r *reply, items int) bool {
+	p := paging{items: items, more: r.status == http.StatusPartialContent}
+	for _, link := range r.header.Values("Link") {
+		p.more = p.more || linksNext(link)
+	}
+	for _, name := range []string{"X-Has-More", "X-Next-Cursor", "X-Next-Page", "X-Next-Token", "X-Total", "X-Total-Count", "X-Total-Pages"} {
+		for _, value := range r.header.Values(name) {
+			p.weigh(name, json.RawMessage(value))
+		}
+	}
+	p.search(r.object, 3)
+	return p.more || p.full && !p.all
+}
+
+// linksNext reports whether a Link header names a next page.
+func linksNext(link string) bool {
+	for parameter := range strings.FieldsFuncSeq(strings.ToLower(link), func(r rune) bool { return r == ';' || r == ',' }) {
+		name, value, _ := strings.Cut(parameter, "=")
+		if strings.TrimSpace(name) == "rel" && slices.Contains(strings.Fields(strings.ReplaceAll(value, `"`, " ")), "next") {
+			return true
+		}
+	}
+	return false
+}
+
+// search weighs every key of o and of the objects in it, some levels down, but
+// none of the items themselves.
+func (p *paging) search(o object, depth int) {
+	for key, raw := range o {
+		if key == "items" || key == "secrets" {
+			continue
+		}
+		var inner object
+		if p.weigh(key, raw); depth > 1 && raw[0] == '{' && json.Unmarshal(raw, &inner) == nil {
+			p.search(inner, depth-1)
+		}
+	}
+}
+
+// weigh takes one key and its value, which need not be JSON, into account.
+func (p *paging) weigh(key string, raw json.RawMessage) {
+	key = strings.ToLower(key)
+	speaksOf := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(key, word) })
+	}
+	text := strings.ToLower(strings.Trim(string(raw), `" `))
+	nothing := slices.Contains([]string{"", "null", "false", "0", "[]", "{}"}, text)
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		n = math.NaN() // is neither met nor exceeded
+	}
+	group := strings.HasPrefix(text, "{")
+	switch {
+	case speaksOf("next", "cursor", "more", "truncat", "partial", "incomplete", "contin", "marker", "offset", "skip", "remain"):
+		p.more = p.more || !nothing
+		p.all = p.all || nothing && speaksOf("next", "more")
+	case speaksOf("links"):
+		p.more = p.more || !group && bytes.Contains(bytes.ToLower(raw), []byte(`"next"`))
+	case nothing || group && !speaksOf("total"):
+	case speaksOf("limit", "size", "per_page", "per-page", "perpage") && !speaksOf("total"):
+		p.full = p.full || !(n > float64(p.items))
+	case speaksOf("page"):
+		p.more = p.more || n != 1
+	case speaksOf("total") || key == "count" || strings.HasSuffix(key, "_count"):
+		p.more = p.more || !(n <= float64(p.items))
+		p.all = p.all || n == float64(p.items)
+	}
+}
