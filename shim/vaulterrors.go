@@ -26,7 +26,7 @@ func codeOf(reason vault.Reason) Code {
 		return CodePending
 	case vault.NotFound:
 		return CodeNotFound
-	case vault.Protocol:
+	case vault.Protocol, vault.TooMuch:
 		return CodeProtocol
 	case vault.Untrusted, vault.BadRoots:
 		return CodeConfig
@@ -86,7 +86,7 @@ func (p *plan) tokenHint(e *vault.Error) string {
 			return "look for it in the dashboard, or ask for no sensitive secret"
 		}
 		return "run ass approvals approve " + e.ApprovalID + " and start again; --approval-timeout is " + p.cfg.ApprovalTimeout.String()
-	case vault.Protocol, vault.NotFound:
+	case vault.Protocol, vault.NotFound, vault.TooMuch:
 		return fmt.Sprintf("check --api-url: is %s the vault's API, and no proxy or other server before it?", p.cfg.URL)
 	case vault.Untrusted:
 		return untrustedHint(e)
@@ -134,6 +134,8 @@ func secretError(b Binding, ref vault.Ref, e *vault.Error) *Error {
 		out.Hint = "a new token needs a human's approval: start again"
 	case vault.Untrusted, vault.BadRoots:
 		out.Hint = "check --ca-file and the clock: the vault's certificate was good a moment ago"
+	case vault.TooMuch:
+		out.Hint = "map fewer secrets per start, or smaller ones"
 	case vault.Bug:
 		out.Hint = InternalError().Hint
 	}

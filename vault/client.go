@@ -8,12 +8,14 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -55,7 +57,8 @@ type Session struct {
 	deadline time.Time // of the budget; zero: none
 	scopes   []string
 
-	refused func() time.Time // when one of its requests was first refused for want of capacity
+	refused  func() time.Time // when one of its requests was first refused for want of capacity
+	received atomic.Int64     // bytes of replies in this budget
 
 	mu       sync.Mutex // held while a token is asked for
 	token    Secret
@@ -101,6 +104,7 @@ func (s *Session) Rewind() {
 		s.deadline = s.clock().Add(s.Timeout)
 	}
 	s.refused = sync.OnceValue(s.clock)
+	s.received.Store(0)
 	s.renewed = false
 }
 
@@ -211,6 +215,10 @@ func (s *Session) attempt(ctx context.Context, ask request, bearer Secret) (*rep
 		ctx, written = c.bundle(ctx)
 		defer written()
 	}
+	if s.received.Load() > maxRound {
+		left = reusable
+		return nil, connError(errTooMuch, s.URL.Host, 0)
+	}
 	req, err := s.newRequest(ctx, ask, bearer)
 	if err != nil {
 		return nil, &Error{Reason: Protocol, Text: "the request cannot be built", Err: err}
@@ -220,7 +228,7 @@ func (s *Session) attempt(ctx context.Context, ask request, bearer Secret) (*rep
 		return nil, connError(err, s.URL.Host, time.Since(start))
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	body, err := s.readBody(resp)
 	if err != nil {
 		return nil, connError(err, s.URL.Host, time.Since(start))
 	}
@@ -232,6 +240,36 @@ func (s *Session) attempt(ctx context.Context, ask request, bearer Secret) (*rep
 		left = finished
 	}
 	return &reply{resp.StatusCode, resp.Header, parseObject(body)}, nil
+}
+
+// readBody reads a reply's body. All that are good are bounded together, as
+// their bytes come in: hundreds may do so at once.
+func (s *Session) readBody(resp *http.Response) ([]byte, error) {
+	m := &meter{r: io.LimitReader(resp.Body, maxBody+1), total: &s.received}
+	body, err := io.ReadAll(m)
+	if resp.StatusCode/100 != 2 || err != nil && !errors.Is(err, errTooMuch) {
+		s.received.Add(-m.n) // not kept
+	}
+	return body, err
+}
+
+// errTooMuch is what reading ends with once a round has had its share.
+var errTooMuch = errors.New("the replies are larger than 64 MiB together")
+
+// meter adds what it reads to a total.
+type meter struct {
+	r     io.Reader
+	total *atomic.Int64
+	n     int64
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	m.n += int64(n)
+	if m.total.Add(int64(n)) > maxRound {
+		return n, errTooMuch
+	}
+	return n, err
 }
 
 func (s *Session) newRequest(ctx context.Context, ask request, bearer Secret) (*http.Request, error) {

@@ -25,11 +25,12 @@ const (
 	Untrusted   Reason = 6 // the server's certificate is not trusted
 	BadRoots    Reason = 7 // the configured roots cannot be read
 	Bug         Reason = 8 // a panic of ours
+	TooMuch     Reason = 9 // the replies are too large together
 )
 
 // Reasons lists every Reason.
 func Reasons() []Reason {
-	return []Reason{Unavailable, Denied, Pending, NotFound, Protocol, Untrusted, BadRoots, Bug}
+	return []Reason{Unavailable, Denied, Pending, NotFound, Protocol, Untrusted, BadRoots, Bug, TooMuch}
 }
 
 // Op is the step of the protocol in which an Error came up.
@@ -59,7 +60,6 @@ type Error struct {
 	Err        error    // the cause, where there was no reply
 
 	retryAfter time.Duration // how long the server asks to wait; 0 if it does not
-	faulty     bool          // no whole reply came: the connection is not to be trusted
 }
 
 func (e *Error) Error() string {
@@ -89,7 +89,7 @@ func (e *Error) temporary() bool {
 	switch e.Reason {
 	case Unavailable:
 		return true
-	case Denied, Pending, NotFound, Protocol, Untrusted, BadRoots, Bug:
+	case Denied, Pending, NotFound, Protocol, Untrusted, BadRoots, Bug, TooMuch:
 		return false
 	}
 	return false
@@ -108,11 +108,13 @@ func (e *proxyError) Error() string {
 
 // connError classifies a failure that left no whole reply.
 func connError(err error, host string, waited time.Duration) *Error {
-	e := &Error{Reason: Unavailable, Err: err, faulty: true}
+	e := &Error{Reason: Unavailable, Err: err}
 	var roots *RootsError
 	var verification *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	switch {
+	case errors.Is(err, errTooMuch):
+		e.Reason, e.Text = TooMuch, errTooMuch.Error()
 	case errors.As(err, &roots):
 		e.Reason, e.Text = BadRoots, roots.Error()
 	case errors.As(err, &verification):

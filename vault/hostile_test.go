@@ -76,6 +76,51 @@ func TestHostileRepliesAreRefusedInBoundedMemory(t *testing.T) {
 	}
 }
 
+// The bound holds for all replies of a round, the token's too, and each round
+// has its own.
+func TestRepliesOfARoundAreBoundedTogether(t *testing.T) {
+	const tokenReply = `{"token":"t"}`
+	for _, over := range []int{0, 1} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/v1/tokens", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, tokenReply) })
+		mux.HandleFunc("/v1/secrets/a/", func(w http.ResponseWriter, r *http.Request) {
+			size := maxBody
+			if strings.HasSuffix(r.URL.Path, "/LAST") {
+				size += over - len(tokenReply)
+			}
+			const around = len(`{"value":""}`)
+			io.WriteString(w, `{"value":"`+strings.Repeat("x", size-around)+`"}`)
+		})
+		c, _ := clientOf(t, mux)
+		s, err := c.Open(context.Background(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		refs := []Ref{"a/LAST"}
+		for len(refs) < maxRound/maxBody {
+			refs = append(refs, Ref(fmt.Sprint("a/S", len(refs))))
+		}
+		failed := 0
+		for _, r := range s.Read(context.Background(), refs) {
+			if r.Err == nil {
+				continue
+			}
+			failed++
+			if r.Err.Reason != TooMuch || r.Err.Error() != "the replies are larger than 64 MiB together" {
+				t.Errorf("got %v", r.Err)
+			}
+		}
+		if (failed > 0) != (over > 0) {
+			t.Errorf("%d bytes too many: got %d failures", over, failed)
+		}
+		s.Rewind()
+		if got := s.Read(context.Background(), refs[1:2])[refs[1]]; got.Err != nil {
+			t.Errorf("the next round: got %v", got.Err)
+		}
+	}
+}
+
 func TestListingIsWholeOrAnError(t *testing.T) {
 	item := func(namespace, key string) string {
 		return fmt.Sprintf(`{"namespace":%q,"key":%q,"version":2}`, namespace, key)

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	maxBody    = 1 << 20 // bytes of one reply
-	maxMessage = 200     // characters quoted from a server
+	maxBody    = 1 << 20  // bytes of one reply
+	maxRound   = 64 << 20 // bytes of all good replies in one budget
+	maxMessage = 200      // characters quoted from a server
 )
 
 // reply is a whole answer of the server.
