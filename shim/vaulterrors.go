@@ -2,6 +2,7 @@ package shim
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func codeOf(reason vault.Reason) Code {
 		return CodeNotFound
 	case vault.Protocol, vault.TooMuch:
 		return CodeProtocol
-	case vault.Untrusted, vault.BadRoots:
+	case vault.Untrusted, vault.BadRoots, vault.BadProxy:
 		return CodeConfig
 	case vault.Bug:
 		return CodeInternal
@@ -90,6 +91,8 @@ func (p *plan) tokenHint(e *vault.Error) string {
 		return fmt.Sprintf("check --api-url: is %s the vault's API, and no proxy or other server before it?", p.cfg.URL)
 	case vault.Untrusted:
 		return untrustedHint(e)
+	case vault.BadProxy:
+		return badProxyHint(p.cfg.URL.Scheme, e)
 	case vault.BadRoots:
 		return "name a readable PEM file with the vault's certificate authority"
 	}
@@ -99,13 +102,28 @@ func (p *plan) tokenHint(e *vault.Error) string {
 func untrustedHint(err error) string {
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
+	proxy := vault.ByProxy(err)
 	switch {
+	case proxy && errors.As(err, &name):
+		return "check HTTPS_PROXY: who answers there has the certificate of another name"
+	case proxy && !(errors.As(err, &invalid) && invalid.Reason == x509.Expired):
+		return "if the proxy has an authority of its own, add its certificate to the file of --ca-file, beside the vault's; else somebody else answers in the proxy's place"
 	case errors.As(err, &name):
 		return "check --api-url: who answers there has the certificate of another name"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "check the clock here (" + time.Now().UTC().Format(time.RFC3339) + "), or have the certificate renewed"
 	}
 	return "if the vault has an authority of its own, name its certificate with --ca-file; else somebody else answers in the vault's place"
+}
+
+// badProxyHint says what to change in the URL of a proxy.
+func badProxyHint(scheme string, err error) string {
+	variable := strings.ToUpper(scheme) + "_PROXY"
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) {
+		return "write http:// instead of https:// in " + variable + ", if that is what the proxy speaks"
+	}
+	return "correct user and password in " + variable + ", like http://user:password@proxy.example:3128 with special characters percent-encoded; it was asked once, lest the account is locked"
 }
 
 // proxyHint names the proxy that the vault is asked through, if any.
@@ -134,6 +152,8 @@ func secretError(b Binding, ref vault.Ref, e *vault.Error) *Error {
 		out.Hint = "a new token needs a human's approval: start again"
 	case vault.Untrusted, vault.BadRoots:
 		out.Hint = "check --ca-file and the clock: the vault's certificate was good a moment ago"
+	case vault.BadProxy:
+		out.Hint = "check user and password in the proxy's URL: they were good a moment ago"
 	case vault.TooMuch:
 		out.Hint = "map fewer secrets per start, or smaller ones"
 	case vault.Bug:

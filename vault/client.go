@@ -311,6 +311,8 @@ func (s *Session) judge(ask request, r *reply, bearer Secret) *Error {
 		e.Reason, e.Text = Denied, "access denied"
 	case status == 404 && r.object.enveloped() && ask.op != OpToken:
 		e.Reason, e.Text = NotFound, "not found"
+	case status == 407 && s.URL.Scheme == "http":
+		e.Reason, e.Text = BadProxy, "the proxy answered "+statusText(status)
 	case status == 408 || status == 425 || status == 429 || status >= 500 && status != 501 && status != 505:
 		e.Reason, e.Text = Unavailable, s.URL.Host+" answered "+statusText(status)
 		e.retryAfter = retryAfter(r.header, s.clock())

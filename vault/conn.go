@@ -99,7 +99,9 @@ func (p *pool) newTransport(roots func() (*x509.CertPool, error), h2 bool) *http
 		if err != nil {
 			return nil, err
 		}
-		p.openSpares(time.Since(start))
+		if address == p.address {
+			p.openSpares(time.Since(start)) // a proxy may refuse us: it is asked once
+		}
 		if p.scheme == "https" {
 			// Here, because the roots are read while the connection is made,
 			// and no handshake can begin before this returns.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -17,20 +18,21 @@ type Reason int
 
 // Every kind of failure; each list of them elsewhere is exhaustive.
 const (
-	Unavailable Reason = 1 // no reply, or 408, 425, 429, 5xx, until the budget ended
-	Denied      Reason = 2 // 401, 403, or a human said no
-	Pending     Reason = 3 // a human's approval is needed
-	NotFound    Reason = 4 // 404 in the API's own envelope
-	Protocol    Reason = 5 // a reply that is not this API's
-	Untrusted   Reason = 6 // the server's certificate is not trusted
-	BadRoots    Reason = 7 // the configured roots cannot be read
-	Bug         Reason = 8 // a panic of ours
-	TooMuch     Reason = 9 // the replies are too large together
+	Unavailable Reason = 1  // no reply, or 408, 425, 429, 5xx, until the budget ended
+	Denied      Reason = 2  // 401, 403, or a human said no
+	Pending     Reason = 3  // a human's approval is needed
+	NotFound    Reason = 4  // 404 in the API's own envelope
+	Protocol    Reason = 5  // a reply that is not this API's
+	Untrusted   Reason = 6  // the server's certificate is not trusted
+	BadRoots    Reason = 7  // the configured roots cannot be read
+	Bug         Reason = 8  // a panic of ours
+	TooMuch     Reason = 9  // the replies are too large together
+	BadProxy    Reason = 10 // the proxy wants other credentials, or another scheme in its URL
 )
 
 // Reasons lists every Reason.
 func Reasons() []Reason {
-	return []Reason{Unavailable, Denied, Pending, NotFound, Protocol, Untrusted, BadRoots, Bug, TooMuch}
+	return []Reason{Unavailable, Denied, Pending, NotFound, Protocol, Untrusted, BadRoots, Bug, TooMuch, BadProxy}
 }
 
 // Op is the step of the protocol in which an Error came up.
@@ -89,7 +91,7 @@ func (e *Error) temporary() bool {
 	switch e.Reason {
 	case Unavailable:
 		return true
-	case Denied, Pending, NotFound, Protocol, Untrusted, BadRoots, Bug, TooMuch:
+	case Denied, Pending, NotFound, Protocol, Untrusted, BadRoots, Bug, TooMuch, BadProxy:
 		return false
 	}
 	return false
@@ -112,18 +114,25 @@ func connError(err error, host string, waited time.Duration) *Error {
 	var roots *RootsError
 	var verification *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
+	peer := host
+	if ByProxy(err) {
+		peer = "the proxy"
+	}
 	switch {
 	case errors.Is(err, errTooMuch):
 		e.Reason, e.Text = TooMuch, errTooMuch.Error()
 	case errors.As(err, &roots):
 		e.Reason, e.Text = BadRoots, roots.Error()
 	case errors.As(err, &verification):
-		if toProxy(err) != nil {
-			host = "the proxy"
-		}
-		e.Reason, e.Text = Untrusted, "certificate of "+host+" is not trusted: "+untrustedText(verification.Err)
+		e.Reason, e.Text = Untrusted, "certificate of "+peer+" is not trusted: "+untrustedText(verification.Err)
 	case errors.As(err, &record):
-		e.Reason, e.Text = Protocol, host+" does not speak TLS"
+		e.Reason, e.Text = Protocol, peer+" does not speak TLS"
+		if ByProxy(err) {
+			e.Reason = BadProxy
+		}
+	case credentialsRefused(err):
+		// Not tried again: that locks accounts.
+		e.Reason, e.Text = BadProxy, "cannot reach "+host+": "+causeText(err, waited)
 	default:
 		e.Text = "cannot reach " + host + ": " + causeText(err, waited)
 	}
@@ -159,6 +168,25 @@ func causeText(err error, waited time.Duration) string {
 	default:
 		return fmt.Sprintf("the connection broke (%T)", err)
 	}
+}
+
+// ByProxy reports whether err came up on the way to a proxy or with it, not
+// with the vault.
+func ByProxy(err error) bool { return toProxy(err) != nil }
+
+// credentialsRefused reports whether a proxy takes no user and password but
+// others. SOCKS tells that in words of net/http's alone.
+func credentialsRefused(err error) bool {
+	var proxy *proxyError
+	if errors.As(err, &proxy) {
+		return proxy.status == http.StatusProxyAuthRequired
+	}
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "socks connect" || op.Err == nil {
+		return false
+	}
+	text := op.Err.Error()
+	return strings.Contains(text, "username/password") || strings.Contains(text, "authentication method")
 }
 
 // toProxy returns what kept us from connecting to a proxy; nil if nothing did.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -56,7 +57,7 @@ func TestProxyIsUsedAndItsTroublesAreNamed(t *testing.T) {
 		stderr []string // its lines but for the warnings
 	}{
 		{"connects", 200, 0, nil},
-		{"refuses", 407, 69, []string{`^ass-exec: error: cannot reach vault\.example: the proxy ADDRESS answered Proxy Authentication Required \(407\)(, after \d+ attempts)?$`, hint}},
+		{"refuses", 403, 69, []string{`^ass-exec: error: cannot reach vault\.example: the proxy ADDRESS answered Forbidden \(403\)(, after \d+ attempts)?$`, hint}},
 		{"is not there", 0, 69, []string{`^ass-exec: error: cannot reach vault\.example: the proxy: dial tcp ADDRESS: connect: connection refused(, after \d+ attempts)?$`, hint}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -104,5 +105,90 @@ func TestProxyIsUsedAndItsTroublesAreNamed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A directory locks an account after a few wrong passwords.
+func TestProxyThatWantsOtherCredentialsIsAskedOnce(t *testing.T) {
+	const hint = "ass-exec: hint: correct user and password in VARIABLE, like http://user:password@proxy.example:3128 with special characters percent-encoded; it was asked once, lest the account is locked\n"
+	http407, asked := connectProxy(t, "", 407)
+	socks, dialed := socksProxy(t, []byte{5, 2}, []byte{1, 1})
+	socksNone, dialedNone := socksProxy(t, []byte{5, 0xff})
+	for _, tt := range []struct {
+		name, proxy, vault string
+		asked              func() int
+		stderr             string
+	}{
+		{"CONNECT", "http://canaryUSER:canaryPASSWORD@" + http407, "https://vault.example", func() int { return len(asked) },
+			"cannot reach vault.example: the proxy " + http407 + " answered Proxy Authentication Required (407)\n"},
+		{"plain http", "http://canaryUSER:canaryPASSWORD@" + http407, "http://vault.example", func() int { return len(asked) },
+			"the proxy answered Proxy Authentication Required (407)\n"},
+		{"SOCKS password", "socks5://canaryUSER:canaryPASSWORD@" + socks, "https://vault.example", func() int { return len(dialed) },
+			"cannot reach vault.example: socks connect tcp vault.example:443: username/password authentication failed\n"},
+		{"SOCKS method", "socks5://" + socksNone, "https://vault.example", func() int { return len(dialedNone) },
+			"cannot reach vault.example: socks connect tcp vault.example:443: no acceptable authentication methods\n"},
+	} {
+		before := tt.asked()
+		variable := strings.ToUpper(strings.Split(tt.vault, ":")[0]) + "_PROXY"
+		status, stdout, stderr := assExec(t, []string{
+			"PATH=" + os.Getenv("PATH"), "ASS_AGENT_KEY=" + canaryKey, "ASS_API_URL=" + tt.vault, "ASS_ALLOW_HTTP=true", "ASS_TIMEOUT=5s",
+			variable + "=" + tt.proxy, "X=ass://a/B",
+		}, "true")
+		want := "ass-exec: error: " + tt.stderr + strings.ReplaceAll(hint, "VARIABLE", variable)
+		if status != 78 || stdout != "" || stderr != want {
+			t.Errorf("%s: got status %d, stdout %q,\n%swant 78, nothing,\n%s", tt.name, status, stdout, stderr, want)
+		}
+		if n := tt.asked() - before; n != 1 {
+			t.Errorf("%s: the proxy was asked %d times", tt.name, n)
+		}
+	}
+}
+
+// socksProxy answers each message of a client with the next of these, and
+// tells of every connection.
+func socksProxy(t *testing.T, answers ...[]byte) (address string, dialed chan bool) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	dialed = make(chan bool, 100)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			dialed <- true
+			for _, answer := range answers {
+				_, _ = c.Read(make([]byte, 600))
+				_, _ = c.Write(answer)
+			}
+			_, _ = io.Copy(io.Discard, c)
+			c.Close()
+		}
+	}()
+	return l.Addr().String(), dialed
+}
+
+// What is wrong with a TLS proxy is not told of the vault.
+func TestTroubleWithATLSProxyIsTheProxys(t *testing.T) {
+	untrusted := httptest.NewTLSServer(http.NotFoundHandler()) // by nobody
+	defer untrusted.Close()
+	plain, _ := connectProxy(t, "", 200)
+	for proxy, want := range map[string]string{
+		untrusted.URL: "ass-exec: error: certificate of the proxy is not trusted: signed by an unknown authority\n" +
+			"ass-exec: hint: if the proxy has an authority of its own, add its certificate to the file of --ca-file, beside the vault's; else somebody else answers in the proxy's place\n",
+		"https://" + plain: "ass-exec: error: the proxy does not speak TLS\n" +
+			"ass-exec: hint: write http:// instead of https:// in HTTPS_PROXY, if that is what the proxy speaks\n",
+	} {
+		status, stdout, stderr := assExec(t, []string{
+			"PATH=" + os.Getenv("PATH"), "ASS_AGENT_KEY=" + canaryKey, "ASS_API_URL=https://vault.example", "ASS_TIMEOUT=5s",
+			"HTTPS_PROXY=" + proxy, "X=ass://a/B",
+		}, "true")
+		if status != 78 || stdout != "" || stderr != want {
+			t.Errorf("got status %d, stdout %q,\n%swant 78, nothing,\n%s", status, stdout, stderr, want)
+		}
 	}
 }
