@@ -1,6 +1,8 @@
 package shim
 
 import (
+	"encoding/json"
+	"net/url"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -10,7 +12,7 @@ import (
 
 func FuzzParseReference(f *testing.F) {
 	for _, s := range []string{
-		"production/gemini/GEMINI_API_KEY", "ass://a/B", "a/b/c?optional&field=/x/0&decode=base64&as=file&mode=0444",
+		"production/gemini/GEMINI_API_KEY", "ass://a/B", "a/b/c?optional&field=/x/0&decode=base64&as=file&mode=0444", "a/b?encode=url", "a/b?encode=none&decode=base64",
 		"a/B?default=", "a/B?default=%26%3D%3F+x", "a/sp%20ace", "a/%2e%2e", "a/*", "a//b", "", "?", "a/B?", "a/b%", "é/ü?field=ß",
 	} {
 		f.Add(s)
@@ -54,7 +56,7 @@ func checkRef(t *testing.T, ref vault.Ref) {
 
 func FuzzParseTemplate(f *testing.F) {
 	for _, s := range []string{
-		"postgres://u:${ass://a/B}@h", "${ass://a/B}${ass://c/D?optional}", "$${ass://", "$$${ass://a/B}", "${ass://a/B", "${ass://}", "$${ass://a/B}}", "ass://a/B", "plain",
+		"postgres://u:${ass://a/B?encode=url}@h", "x://${ass://a/B}@h", "x://${ass://a/B}/@", "${ass://a/B}${ass://c/D?optional}", "$${ass://", "$$${ass://a/B}", "${ass://a/B", "${ass://}", "$${ass://a/B}}", "ass://a/B", "plain",
 	} {
 		f.Add(s)
 	}
@@ -124,5 +126,16 @@ func FuzzSelectField(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value, field string) {
 		_, _ = selectField(value, field)
 		_, _ = decodeBase64(value)
+		if got, err := url.PathUnescape(percentEncode(value)); err != nil || got != value {
+			t.Errorf("%q is percent-encoded as %q", value, percentEncode(value))
+		}
+		var got string
+		inside, err := jsonString(value)
+		if err == nil {
+			err = json.Unmarshal([]byte(`"`+inside+`"`), &got)
+		}
+		if (err != nil || got != value) && utf8.ValidString(value) {
+			t.Errorf("%q is in JSON %q, which is %q, %v", value, inside, got, err)
+		}
 	})
 }

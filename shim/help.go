@@ -21,7 +21,7 @@ anything is missing, the command is not started.
 A mapping file has lines like
 
   GEMINI_API_KEY=production/gemini/GEMINI_API_KEY
-  DATABASE_URL="postgres://app:${ass://production/postgres/PASSWORD}@db/app"
+  DATABASE_URL="postgres://app:${ass://production/postgres/PASSWORD?encode=url}@db/app"
 
 Exit status: 64 usage, 65 secret unusable, 66 secret not found, 69 vault
 unavailable, 70 bug, 75 approval needed, 76 not the vault's reply, 77 denied,

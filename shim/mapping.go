@@ -58,11 +58,21 @@ func ParseMapping(name string, data []byte) ([]Binding, error) {
 	return bindings, problems.orNil()
 }
 
+// hintedError is one that the common hint does not help with.
+type hintedError struct{ msg, hint string }
+
+func (e *hintedError) Error() string { return e.msg }
+
 func mappingError(where string, err error) *Error {
-	return &Error{
+	e := &Error{
 		Code: CodeConfig, Msg: where + ": " + err.Error(), Err: err,
 		Hint: "a line is NAME=namespace/KEY or NAME=\"text ${ass://namespace/KEY}\", like DATABASE_URL=production/database/DATABASE_URL",
 	}
+	var hinted *hintedError
+	if errors.As(err, &hinted) {
+		e.Hint = hinted.hint
+	}
+	return e
 }
 
 func parseMapped(variable, value string) (Template, error) {

@@ -14,8 +14,8 @@ func TestMappingReadsEveryForm(t *testing.T) {
 		"\r\n" +
 		"export B=ass://production/app/B # comment\n" +
 		"  C = 'production/my app/C#1'\n" +
-		`D="postgres://u:${ass://production/pg/PW}@h/d?x=1"` + "\n" +
-		"E=production/app/E?optional&field=/a/b&decode=base64&as=file&mode=0444\n" +
+		`D="postgres://u:${ass://production/pg/PW?encode=url}@h/d?x=1"` + "\n" +
+		"E=production/app/E?optional&field=/a/b&decode=base64&encode=json&as=file&mode=0444\n" +
 		"F=production/app/F?default=a%26b%3D+c\n" +
 		"G='$${ass:// ${ass://production/app/G}'\n" +
 		"H.x=production/sp%20ace/H%2525\n" +
@@ -23,8 +23,8 @@ func TestMappingReadsEveryForm(t *testing.T) {
 	want := `A = production/app/A (m:2)
 B = production/app/B (m:4)
 C = production/my%20app/C%231 (m:5)
-D = postgres://u:${ass://production/pg/PW}@h/d?x=1 (m:6)
-E = production/app/E?optional&field=/a/b&decode=base64&as=file&mode=0444 (m:7)
+D = postgres://u:${ass://production/pg/PW?encode=url}@h/d?x=1 (m:6)
+E = production/app/E?optional&field=/a/b&decode=base64&encode=json&as=file&mode=0444 (m:7)
 F = production/app/F?default=a%26b%3D%2Bc (m:8)
 G = $${ass:// ${ass://production/app/G} (m:9)
 H.x = production/sp%20ace/H%2525 (m:10)
@@ -78,8 +78,8 @@ var badLines = []struct{ line, want string }{
 	{"A='x ${ass://b}'", "A: a ${ass://…} in it holds no secret path; a path has a namespace and a key, like production/app/DEBUG"},
 	{"A='x ${ass://a/b?as=file}'", "A: as=file cannot stand in a template: the file holds the secret alone"},
 	{"A='$${ass://a/b}'", "A: it holds no reference: $${ass:// stands for a literal ${ass://"},
-	{"A=a/b?", "A: unknown option; known are optional, default, field, decode, as and mode"},
-	{"A=a/b?raw", `A: unknown option "raw"; known are optional, default, field, decode, as and mode`},
+	{"A=a/b?", "A: unknown option; known are optional, default, field, decode, encode, as and mode"},
+	{"A=a/b?raw", `A: unknown option "raw"; known are optional, default, field, decode, encode, as and mode`},
 	{"A=a/b?optional=1", "A: option optional takes no value"},
 	{"A=a/b?optional&optional", `A: option "optional" is given twice`},
 	{"A=a/b?default", "A: option default needs a text, as in default=none; it may be empty"},
@@ -87,6 +87,9 @@ var badLines = []struct{ line, want string }{
 	{"A=a/b?field=", "A: option field needs a name or a JSON pointer, as in field=password or field=/db/password"},
 	{"A=a/b?field=/a~2", "A: option field needs a name or a JSON pointer, as in field=password or field=/db/password"},
 	{"A=a/b?decode=hex", "A: option decode knows base64 only, as in decode=base64"},
+	{"A=a/b?encode=hex", "A: option encode knows url, json, base64 and none, as in encode=url"},
+	{"A=a/b?encode", "A: option encode knows url, json, base64 and none, as in encode=url"},
+	{"A='x://u:${ass://a/b}@h'", "A: a secret in the user or password of a URL must say how it is spelled there: ${ass://a/b?encode=url} or ${ass://a/b?encode=none}"},
 	{"A=a/b?as=env", "A: option as knows file only, as in as=file"},
 	{"A=a/b?as=file&mode=0777", "A: option mode needs an octal mode that lets the owner read and nobody execute, as in mode=0444"},
 	{"A=a/b?as=file&mode=0", "A: option mode needs an octal mode that lets the owner read and nobody execute, as in mode=0444"},

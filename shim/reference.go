@@ -20,6 +20,7 @@ type Reference struct {
 	Default  *string     // what stands for such a secret
 	Field    string      // a name, or a JSON pointer if it begins with a slash
 	Base64   bool        // the value, or its field, is decoded
+	Encode   string      // how it is spelled after that: url, json, base64, or none if that is said
 	File     bool        // the variable names a file that holds the value
 	Mode     fs.FileMode // of that file
 }
@@ -85,6 +86,13 @@ func (r *Reference) set(name, value string, hasValue bool) error {
 			return errors.New("option decode knows base64 only, as in decode=base64")
 		}
 		r.Base64 = true
+	case "encode":
+		switch value {
+		case encodeURL, encodeJSON, encodeBase64, encodeNone:
+			r.Encode = value
+		default:
+			return errors.New("option encode knows url, json, base64 and none, as in encode=url")
+		}
 	case "as":
 		if value != "file" {
 			return errors.New("option as knows file only, as in as=file")
@@ -97,7 +105,7 @@ func (r *Reference) set(name, value string, hasValue bool) error {
 		}
 		r.Mode = fs.FileMode(mode)
 	default:
-		return fmt.Errorf("unknown option%s; known are optional, default, field, decode, as and mode", quoteWord(name))
+		return fmt.Errorf("unknown option%s; known are optional, default, field, decode, encode, as and mode", quoteWord(name))
 	}
 	return nil
 }
@@ -116,6 +124,9 @@ func (r Reference) String() string {
 	}
 	if r.Base64 {
 		options = append(options, "decode=base64")
+	}
+	if r.Encode != "" {
+		options = append(options, "encode="+r.Encode)
 	}
 	if r.File {
 		options = append(options, "as=file")

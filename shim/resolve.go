@@ -86,8 +86,8 @@ func (r Reference) value(result vault.Result) (string, error) {
 	return "", errors.New("the secret is empty")
 }
 
-// convert selects the field and decodes it, each if that is asked for. An
-// empty secret stays empty, so that optional and default can act on it.
+// convert selects the field, decodes and encodes it, each if that is asked
+// for. An empty secret stays empty, so that optional and default can act on it.
 func (r Reference) convert(v string) (string, error) {
 	var err error
 	if r.Field != "" && v != "" {
@@ -96,9 +96,11 @@ func (r Reference) convert(v string) (string, error) {
 		}
 	}
 	if r.Base64 {
-		return decodeBase64(v)
+		if v, err = decodeBase64(v); err != nil {
+			return "", err
+		}
 	}
-	return v, nil
+	return encode(r.Encode, v)
 }
 
 // decodeBase64 takes the standard and the URL alphabet, padded or not, and

@@ -83,7 +83,59 @@ func parseTemplate(s string) (Template, error) {
 		t.parts = append(t.parts, part{ref: &r})
 		s = rest
 	}
-	return t, nil
+	return t, t.checkURL()
+}
+
+// checkURL wants a secret in the user or password of a URL to say how it is
+// spelled there: an @, / or # of its own would move the end of the host. The
+// text alone decides, so that no new value can break what worked.
+func (t Template) checkURL() error {
+	var before strings.Builder
+	for i, p := range t.parts {
+		if p.ref == nil {
+			before.WriteString(p.text)
+			continue
+		}
+		if p.ref.Encode == "" && endsInAuthority(before.String()) && t.hasHostAfter(i) {
+			return urlError(*p.ref)
+		}
+	}
+	return nil
+}
+
+// endsInAuthority reports whether text is the beginning of a URL that ends
+// between :// and what can end a user and password.
+func endsInAuthority(text string) bool {
+	scheme, rest, ok := strings.Cut(text, "://")
+	for i, c := range []byte(scheme) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (i == 0 || !(c >= '0' && c <= '9' || strings.IndexByte("+.-", c) >= 0)) {
+			return false
+		}
+	}
+	return ok && scheme != "" && !strings.ContainsAny(rest, "/?#\"'; \t\r\n\f")
+}
+
+// hasHostAfter reports whether the @ before the host of a URL is behind a part.
+func (t Template) hasHostAfter(i int) bool {
+	var after strings.Builder
+	for _, p := range t.parts[i+1:] {
+		after.WriteString(p.text)
+	}
+	end := strings.IndexAny(after.String(), "@/?#")
+	return end >= 0 && after.String()[end] == '@'
+}
+
+func urlError(r Reference) error {
+	if r.Default != nil {
+		text := "TEXT" // as the README has it: what stands there is not for a log
+		r.Default = &text
+	}
+	spelled := func(how string) string { r.Encode = how; return open + r.String() + "}" }
+	return &hintedError{
+		"a secret in the user or password of a URL must say how it is spelled there: " + spelled(encodeURL) + " or " + spelled(encodeNone),
+		"take encode=url, unless the vault holds the secret percent-encoded already: then encode=none",
+	}
 }
 
 // add appends text, to the text before it if there is one.

@@ -229,7 +229,7 @@ func TestMaskHidesSecretsInBothStreams(t *testing.T) {
 	v, env := vaultServer(t, devvault.Config{})
 	v.Put("a/X", "hunter2-secret")
 	v.Put("a/PEM", "-----BEGIN-----\nline-of-a-key\n-----END-----\n")
-	env = append(env, "X=ass://a/X", "URL=postgres://u:${ass://a/X}@h", "PEM=ass://a/PEM")
+	env = append(env, "X=ass://a/X", "URL=postgres://u:${ass://a/X?encode=url}@h", "PEM=ass://a/PEM")
 	script := `echo "out $X $URL"; echo "err $X" >&2; echo "$PEM" | sed -n 2p; printf %s "$X" | base64; printf 'no newline %s' "$X"`
 	status, stdout, stderr := assExec(t, env, "--mask", "sh", "-c", script)
 	if status != 0 || stdout != "out *** ***\n***\n***\nno newline ***" || stderr != "err ***\n" {

@@ -86,7 +86,7 @@ func TestSecretIsInNoSystemCallButExecve(t *testing.T) {
 		status int
 	}{
 		{"plain", []string{"X=ass://a/B"}, "", []string{"execve"}, 0},
-		{"template", []string{"X=https://u:${ass://a/B}@h"}, "", []string{"execve"}, 0},
+		{"template", []string{"X=https://u:${ass://a/B?encode=none}@h"}, "", []string{"execve"}, 0},
 		{"namespace", []string{"ASS_NAMESPACE=a"}, "", []string{"execve"}, 0},
 		{"as=file", []string{"X=ass://a/B?as=file"}, "", []string{"write to memfd"}, 0},
 		{"both", []string{"X=ass://a/B?as=file", "Y=ass://a/B"}, "", []string{"write to memfd", "execve"}, 0},

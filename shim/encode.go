@@ -1,0 +1,61 @@
+package shim
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// What encode= knows.
+const (
+	encodeURL    = "url"
+	encodeJSON   = "json"
+	encodeBase64 = "base64"
+	encodeNone   = "none" // says that the value is in the right spelling already
+)
+
+// encode spells a value for the place it goes to. An empty one stays empty, so
+// that optional and default can act on it.
+func encode(how, v string) (string, error) {
+	switch how {
+	case encodeURL:
+		return percentEncode(v), nil
+	case encodeJSON:
+		return jsonString(v)
+	case encodeBase64:
+		return base64.StdEncoding.EncodeToString([]byte(v)), nil
+	}
+	return v, nil
+}
+
+// percentEncode leaves nothing but what RFC 3986 calls unreserved: net/url
+// leaves more, for it knows which part of a URL the text is for.
+func percentEncode(v string) string {
+	var b strings.Builder
+	for _, c := range []byte(v) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if letter || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// jsonString is the inside of a JSON string.
+func jsonString(v string) (string, error) {
+	if !utf8.ValidString(v) {
+		return "", errors.New("the secret is not UTF-8, which a JSON string must be: take encode=base64")
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return "", errors.New("the secret cannot be a JSON string")
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(b.String(), `"`), "\"\n"), nil
+}

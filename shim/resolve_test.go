@@ -1,0 +1,52 @@
+package shim
+
+import (
+	"testing"
+
+	"github.com/agent-secret-store/ass-exec/vault"
+)
+
+// valueOf is what an option string makes of a secret.
+func valueOf(t *testing.T, options, secret string) (string, error) {
+	t.Helper()
+	r, err := ParseReference("a/B?" + options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := vault.Result{Value: vault.NewSecret(secret)}
+	if secret == "" {
+		result.Err = &vault.Error{Reason: vault.NotFound}
+	}
+	return r.value(result)
+}
+
+func TestFieldIsDecodedThenEncoded(t *testing.T) {
+	for _, tt := range []struct{ options, secret, want string }{
+		{"encode=url", "p@ss/w#rd ü+~-._%", "p%40ss%2Fw%23rd%20%C3%BC%2B~-._%25"},
+		{"encode=url", "AZaz09", "AZaz09"},
+		{"encode=url", "\x00\xff", "%00%FF"},
+		{"encode=json", "a\"b\\c\n<&>ü", `a\"b\\c\n<&>ü`},
+		{"encode=json", `"`, `\"`},
+		{"encode=base64", "\xff\xfe~", "//5+"},
+		{"encode=base64", "a", "YQ=="},
+		{"encode=none", "p@ss", "p@ss"},
+		{"decode=base64&encode=url", "YS9i", "a%2Fb"},
+		{"encode=base64&decode=base64&field=k", `{"k":"YS9i"}`, "YS9i"},
+		{"default=a/b&encode=url", "", "a/b"},
+		{"default=a/b&decode=base64&encode=base64", "", "a/b"},
+	} {
+		if got, err := valueOf(t, tt.options, tt.secret); err != nil || got != tt.want {
+			t.Errorf("%s of %q: got %q, %v; want %q", tt.options, tt.secret, got, err, tt.want)
+		}
+	}
+}
+
+func TestUnusableSecretsAreDataErrors(t *testing.T) {
+	for _, tt := range []struct{ options, secret, want string }{
+		{"encode=json", "\xff", "the secret is not UTF-8, which a JSON string must be: take encode=base64"},
+	} {
+		if got, err := valueOf(t, tt.options, tt.secret); err == nil || err.Error() != tt.want {
+			t.Errorf("%s of %q: got %q, %v; want %s", tt.options, tt.secret, got, err, tt.want)
+		}
+	}
+}
