@@ -175,9 +175,9 @@ func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 // parseQuoted has go-envparse read a value, and refuses one that it reads as
 // something else than it looks like: it eats quotes inside a word, begins a
-// comment inside one, and makes a tab of the \t in "C:\temp".
+// comment inside one, leaves the backticks that other readers eat, and makes a tab of the \t in "C:\temp".
 func parseQuoted(raw string) (string, error) {
-	if !strings.ContainsAny(raw, "\"'#\t") {
+	if !strings.ContainsAny(raw, "\"'`#\t") {
 		return raw, nil // as go-envparse would, which takes 4 KiB to do so
 	}
 	parsed, err := envparse.Parse(strings.NewReader("V=" + raw))
@@ -187,6 +187,9 @@ func parseQuoted(raw string) (string, error) {
 	}
 	value := parsed["V"]
 	quoted := raw != "" && (raw[0] == '"' || raw[0] == '\'')
+	if !quoted && strings.Contains(raw, "`") {
+		return "", errors.New("a backtick is a quote to other dotenv readers; a value that holds one needs quotes around the whole of it: NAME='value'")
+	}
 	if !quoted && value != raw {
 		return "", errors.New("a quote or a # inside a word needs quotes around the whole value: NAME='value'")
 	}

@@ -19,7 +19,8 @@ func TestMappingReadsEveryForm(t *testing.T) {
 		"F=production/app/F?default=a%26b%3D+c\n" +
 		"G='$${ass:// ${ass://production/app/G}'\n" +
 		"H.x=production/sp%20ace/H%2525\n" +
-		"I=production/é/I # é\n"
+		"I=production/é/I # é\n" +
+		"J='`${ass://production/%60/J}`' # `\n"
 	want := `A = production/app/A (m:2)
 B = production/app/B (m:4)
 C = production/my%20app/C%231 (m:5)
@@ -29,6 +30,7 @@ F = production/app/F?default=a%26b%3D%2Bc (m:8)
 G = $${ass:// ${ass://production/app/G} (m:9)
 H.x = production/sp%20ace/H%2525 (m:10)
 I = production/%C3%A9/I (m:11)
+J = ` + "`${ass://production/%60/J}`" + ` (m:12)
 `
 	bindings, err := ParseMapping("m", []byte(in))
 	if err != nil {
@@ -68,6 +70,11 @@ var badLines = []struct{ line, want string }{
 	{"A=a/b#c", "A: a quote or a # inside a word needs quotes around the whole value: NAME='value'"},
 	{`A=a/b"c"`, "A: a quote or a # inside a word needs quotes around the whole value: NAME='value'"},
 	{`A={"k":"v"}`, "A: a quote or a # inside a word needs quotes around the whole value: NAME='value'"},
+	{"A=`production/app/X?default=info`", "A: a backtick is a quote to other dotenv readers; a value that holds one needs quotes around the whole of it: NAME='value'"},
+	{"A=`pre-${ass://a/b}-post`", "A: a backtick is a quote to other dotenv readers; a value that holds one needs quotes around the whole of it: NAME='value'"},
+	{"A=a/`b`", "A: a backtick is a quote to other dotenv readers; a value that holds one needs quotes around the whole of it: NAME='value'"},
+	{"A='`a/b`'", "A: a backtick is a quote to other dotenv readers; a reference that holds one writes it as %60"},
+	{"A='x ${ass://a/`b`}'", "A: a backtick is a quote to other dotenv readers; a reference that holds one writes it as %60"},
 	{`A="a/b`, "A: an unclosed quote, or an escape that double quotes do not know; in single quotes everything stands for itself"},
 	{`A="a/b"#c`, "A: nothing but a comment, after a blank, can follow the closing quote"},
 	{`A="a/b" "c"`, "A: nothing but a comment, after a blank, can follow the closing quote"},
@@ -131,7 +138,7 @@ func TestMappingListsEveryBadLineAndNamesBothDuplicates(t *testing.T) {
 // A value that go-envparse would not change does not pass through it.
 func TestPlainValueIsWhatGoEnvparseReads(t *testing.T) {
 	for c := rune(' '); c < 0x250; c++ {
-		if strings.ContainsRune("\"'#\x7f", c) || unicode.Is(unicode.Cc, c) {
+		if strings.ContainsRune("\"'`#\x7f", c) || unicode.Is(unicode.Cc, c) {
 			continue
 		}
 		raw := "a" + string(c) + "b"

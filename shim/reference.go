@@ -34,6 +34,9 @@ type pathError struct{ error }
 // ParseReference reads namespace/KEY with options behind a question mark, with
 // or without ass:// before it. Its error does not repeat what it was given.
 func ParseReference(s string) (Reference, error) {
+	if strings.Contains(s, "`") {
+		return Reference{}, errors.New("a backtick is a quote to other dotenv readers; a reference that holds one writes it as %60")
+	}
 	path, options, hasOptions := strings.Cut(strings.TrimPrefix(s, scheme), "?")
 	ref, err := vault.ParseRef(path)
 	if err != nil {

@@ -103,11 +103,18 @@ func (r Reference) convert(v string) (string, error) {
 	return encode(r.Encode, v)
 }
 
-// decodeBase64 takes the standard and the URL alphabet, padded or not, and
-// line breaks.
+// decodeBase64 takes the standard or the URL alphabet, padded rightly or not at
+// all, and line breaks.
 func decodeBase64(s string) (string, error) {
-	s = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimSpace(s))
-	b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+	s = strings.TrimSpace(s)
+	encoding := base64.StdEncoding
+	if strings.ContainsAny(s, "-_") {
+		encoding = base64.URLEncoding
+	}
+	if !strings.Contains(s, "=") {
+		encoding = encoding.WithPadding(base64.NoPadding)
+	}
+	b, err := encoding.DecodeString(s)
 	if err != nil {
 		return "", errors.New("the secret is not base64")
 	}

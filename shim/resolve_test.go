@@ -32,6 +32,13 @@ func TestFieldIsDecodedThenEncoded(t *testing.T) {
 		{"encode=none", "p@ss", "p@ss"},
 		{"decode=base64&encode=url", "YS9i", "a%2Fb"},
 		{"encode=base64&decode=base64&field=k", `{"k":"YS9i"}`, "YS9i"},
+		{"decode=base64", "Zg==", "f"},
+		{"decode=base64", "Zg", "f"},
+		{"decode=base64", " Zm9v\r\nYg=\n=\n", "foob"},
+		{"decode=base64", "//5+", "\xff\xfe~"},
+		{"decode=base64", "__5-", "\xff\xfe~"},
+		{"decode=base64", "_w", "\xff"},
+		{"decode=base64", "_w==", "\xff"},
 		{"default=a/b&encode=url", "", "a/b"},
 		{"default=a/b&decode=base64&encode=base64", "", "a/b"},
 	} {
@@ -43,6 +50,14 @@ func TestFieldIsDecodedThenEncoded(t *testing.T) {
 
 func TestUnusableSecretsAreDataErrors(t *testing.T) {
 	for _, tt := range []struct{ options, secret, want string }{
+		{"decode=base64", "Zg=", "the secret is not base64"},
+		{"decode=base64", "Zg===", "the secret is not base64"},
+		{"decode=base64", "Zm9v=", "the secret is not base64"},
+		{"decode=base64", "Zg==Zg==", "the secret is not base64"},
+		{"decode=base64", "Z", "the secret is not base64"},
+		{"decode=base64", "=", "the secret is not base64"},
+		{"decode=base64", "_/5-", "the secret is not base64"},
+		{"decode=base64", "Zm 9v", "the secret is not base64"},
 		{"encode=json", "\xff", "the secret is not UTF-8, which a JSON string must be: take encode=base64"},
 	} {
 		if got, err := valueOf(t, tt.options, tt.secret); err == nil || err.Error() != tt.want {
