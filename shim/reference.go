@@ -39,7 +39,10 @@ func ParseReference(s string) (Reference, error) {
 	}
 	path, options, hasOptions := strings.Cut(strings.TrimPrefix(s, scheme), "?")
 	ref, err := vault.ParseRef(path)
-	if err != nil {
+	switch {
+	case looksLikeValue(path), looksLikeValue(string(ref)):
+		return Reference{}, errLooksLikeValue
+	case err != nil:
 		return Reference{}, pathError{err}
 	}
 	r := Reference{Ref: ref, Mode: defaultMode}
