@@ -4,17 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// maxKeysNamed bounds the keys that an error about a field lists.
-const maxKeysNamed = 20
-
 // selectField takes one field out of a value that is JSON: by its name in the
-// object, or by a JSON pointer (RFC 6901). Its errors name keys, never values.
+// object, or by a JSON pointer (RFC 6901). Its errors name the field that is asked for, and no other.
 func selectField(value, field string) (string, error) {
 	path := []string{field}
 	if strings.HasPrefix(field, "/") {
@@ -62,14 +58,14 @@ func descend(raw json.RawMessage, step string) (json.RawMessage, error) {
 		if next, ok := object[step]; ok {
 			return next, nil
 		}
-		return nil, fmt.Errorf("the secret has no field %q; %s", step, keysOf(raw))
+		return nil, fmt.Errorf("the secret has no field %q; %s", step, fieldsOf(raw, step))
 	case '[':
 		if err := json.Unmarshal(raw, &array); err != nil {
 			return nil, errors.New("the secret is not JSON, so it has no fields")
 		}
 		i, err := strconv.ParseUint(step, 10, 31)
 		if err != nil || i >= uint64(len(array)) || step != strconv.FormatUint(i, 10) {
-			return nil, fmt.Errorf("the secret has no field %q; %s", step, keysOf(raw))
+			return nil, fmt.Errorf("the secret has no field %q; %s", step, fieldsOf(raw, step))
 		}
 		return array[i], nil
 	}
@@ -89,32 +85,32 @@ func scalar(raw json.RawMessage) (string, error) {
 		}
 		return s, nil
 	case c == '{' || c == '[':
-		return "", fmt.Errorf("the field is not a single value; %s", keysOf(raw))
+		return "", fmt.Errorf("the field is not a single value; %s", fieldsOf(raw, ""))
 	case c == 'n':
 		return "", errors.New("the field is null")
 	}
 	return strings.TrimSpace(string(raw)), nil
 }
 
-func keysOf(raw json.RawMessage) string {
+// fieldsOf says what is there in place of a field. The names of the fields are
+// part of the value, and are not told.
+func fieldsOf(raw json.RawMessage, step string) string {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(raw, &object) != nil {
 		var array []json.RawMessage
 		_ = json.Unmarshal(raw, &array)
 		return fmt.Sprintf("it is an array of %d", len(array))
 	}
-	keys := make([]string, 0, len(object))
-	for k := range object {
-		keys = append(keys, strconv.Quote(k))
+	text := fmt.Sprintf("it has %d fields", len(object))
+	if len(object) == 1 {
+		text = "it has 1 field"
 	}
-	slices.Sort(keys)
-	if len(keys) == 0 {
-		return "it is an object without keys"
+	for name := range object {
+		if step != "" && strings.EqualFold(name, step) {
+			return text + ", and one of them differs from this by case alone"
+		}
 	}
-	if len(keys) > maxKeysNamed {
-		keys = append(keys[:maxKeysNamed], "…")
-	}
-	return "its keys are " + strings.Join(keys, ", ")
+	return text
 }
 
 func firstByte(raw json.RawMessage) byte {

@@ -1,0 +1,43 @@
+package shim
+
+import "testing"
+
+func TestFieldErrorsNameNoOtherField(t *testing.T) {
+	for _, tt := range []struct{ value, field, want string }{
+		{`{"s3cret":1,"b":2}`, "c", `the secret has no field "c"; it has 2 fields`},
+		{`{"Password":1,"b":2}`, "password", `the secret has no field "password"; it has 2 fields, and one of them differs from this by case alone`},
+		{`{"a":{"s3cret":1}}`, "/a/b", `the secret has no field "b"; it has 1 field`},
+		{`{}`, "a", `the secret has no field "a"; it has 0 fields`},
+		{`["s3cret"]`, "/1", `the secret has no field "1"; it is an array of 1`},
+		{`["s3cret"]`, "/01", `the secret has no field "01"; it is an array of 1`},
+		{`{"a":"s3cret"}`, "/a/b", `the secret has no field "b" there, only a single value`},
+		{`{"a":{"s3cret":1}}`, "a", `the field is not a single value; it has 1 field`},
+		{`{"a":[1,2]}`, "a", `the field is not a single value; it is an array of 2`},
+		{`{"a":null}`, "a", "the field is null"},
+		{`{"a":"\ud800"}`, "a", "the field holds half of a surrogate pair"},
+		{"s3cret", "a", "the secret is not JSON, so it has no fields"},
+		{"{\"a\":\"\xff\"}", "a", "the secret is not JSON, so it has no fields"},
+	} {
+		if got, err := selectField(tt.value, tt.field); err == nil || err.Error() != tt.want {
+			t.Errorf("%s of %s: got %q, %v; want %s", tt.field, tt.value, got, err, tt.want)
+		}
+	}
+}
+
+func TestFieldIsWhatRFC6901SaysItIs(t *testing.T) {
+	for _, tt := range []struct{ value, field, want string }{
+		{`{"a":"x","b":{"a":"y"}}`, "a", "x"},
+		{`{"a/b":"x"}`, "a/b", "x"},
+		{`{"a/b":{"~":"x"}}`, "/a~1b/~0", "x"},
+		{`{"":{"":"x"}}`, "//", "x"},
+		{` [ {"a": 1.50e3 } , [true] ] `, "/0/a", "1.50e3"},
+		{`[0,[true]]`, "/1/0", "true"},
+		{`{"a":"1","a":{"b":"2"}}`, "/a/b", "2"},
+		{`{"a":{"b":"1"},"a":"2"}`, "a", "2"},
+		{`{"a":"\u00e9\ud83d\ude00\ufffd"}`, "a", "é😀\ufffd"},
+	} {
+		if got, err := selectField(tt.value, tt.field); err != nil || got != tt.want {
+			t.Errorf("%s of %s: got %q, %v; want %q", tt.field, tt.value, got, err, tt.want)
+		}
+	}
+}
