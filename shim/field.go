@@ -9,6 +9,14 @@ import (
 	"unicode/utf8"
 )
 
+// A JSON pointer is longer only by mistake, or to cost time.
+const (
+	maxPointer      = 4 << 10 // bytes
+	maxPointerSteps = 256
+)
+
+var errNotJSON = errors.New("the secret is not JSON, so it has no fields")
+
 // selectField takes one field out of a value that is JSON: by its name in the
 // object, or by a JSON pointer (RFC 6901). Its errors name the field that is asked for, and no other.
 func selectField(value, field string) (string, error) {
@@ -17,15 +25,13 @@ func selectField(value, field string) (string, error) {
 		path = splitPointer(field)
 	}
 	if !utf8.ValidString(value) || !json.Valid([]byte(value)) {
-		return "", errors.New("the secret is not JSON, so it has no fields")
+		return "", errNotJSON
 	}
-	raw := json.RawMessage(value)
-	for _, step := range path {
-		next, err := descend(raw, step)
-		if err != nil {
-			return "", err
-		}
-		raw = next
+	d := json.NewDecoder(strings.NewReader(value))
+	d.UseNumber() // else one that no float64 holds would be an error
+	raw, err := find(d, path)
+	if err != nil {
+		return "", err
 	}
 	return scalar(raw)
 }
@@ -36,7 +42,7 @@ func validPointer(p string) bool {
 			return false
 		}
 	}
-	return true
+	return len(p) <= maxPointer && strings.Count(p, "/") <= maxPointerSteps
 }
 
 func splitPointer(p string) []string {
@@ -47,29 +53,81 @@ func splitPointer(p string) []string {
 	return steps
 }
 
-func descend(raw json.RawMessage, step string) (json.RawMessage, error) {
-	var object map[string]json.RawMessage
-	var array []json.RawMessage
-	switch firstByte(raw) {
-	case '{':
-		if err := json.Unmarshal(raw, &object); err != nil {
-			return nil, errors.New("the secret is not JSON, so it has no fields")
-		}
-		if next, ok := object[step]; ok {
-			return next, nil
-		}
-		return nil, fmt.Errorf("the secret has no field %q; %s", step, fieldsOf(raw, step))
-	case '[':
-		if err := json.Unmarshal(raw, &array); err != nil {
-			return nil, errors.New("the secret is not JSON, so it has no fields")
-		}
-		i, err := strconv.ParseUint(step, 10, 31)
-		if err != nil || i >= uint64(len(array)) || step != strconv.FormatUint(i, 10) {
-			return nil, fmt.Errorf("the secret has no field %q; %s", step, fieldsOf(raw, step))
-		}
-		return array[i], nil
+// find reads the next value to its end, and returns what path leads to in it. It
+// reads each byte once, however many steps there are.
+func find(d *json.Decoder, path []string) (json.RawMessage, error) {
+	if len(path) == 0 {
+		return decodeRaw(d)
 	}
-	return nil, fmt.Errorf("the secret has no field %q there, only a single value", step)
+	token, err := d.Token()
+	switch {
+	case err != nil:
+		return nil, errNotJSON
+	case token == json.Delim('{'):
+		return findInObject(d, path[0], path[1:])
+	case token == json.Delim('['):
+		return findInArray(d, path[0], path[1:])
+	}
+	return nil, fmt.Errorf("the secret has no field %q there, only a single value", path[0])
+}
+
+// findInObject takes the last of several fields with one name, as most readers
+// of JSON do.
+func findInObject(d *json.Decoder, step string, path []string) (raw json.RawMessage, err error) {
+	n, there, similar := 0, false, false
+	for ; d.More(); n++ {
+		token, tokenErr := d.Token()
+		name, _ := token.(string)
+		switch {
+		case tokenErr != nil:
+			return nil, errNotJSON
+		case name == step:
+			there = true
+			raw, err = find(d, path)
+			continue
+		}
+		similar = similar || strings.EqualFold(name, step)
+		if _, err := decodeRaw(d); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, errNotJSON
+	}
+	if there {
+		return raw, err
+	}
+	text := countFields(n)
+	if similar {
+		text += ", and one of them differs from this by case alone"
+	}
+	return nil, fmt.Errorf("the secret has no field %q; %s", step, text)
+}
+
+func findInArray(d *json.Decoder, step string, path []string) (raw json.RawMessage, err error) {
+	n, there := 0, false
+	for ; d.More(); n++ {
+		if strconv.Itoa(n) == step {
+			there = true
+			raw, err = find(d, path)
+		} else if _, err := decodeRaw(d); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, errNotJSON
+	}
+	if there {
+		return raw, err
+	}
+	return nil, fmt.Errorf("the secret has no field %q; it is an array of %d", step, n)
+}
+
+func decodeRaw(d *json.Decoder) (raw json.RawMessage, err error) {
+	if err := d.Decode(&raw); err != nil {
+		return nil, errNotJSON
+	}
+	return raw, nil
 }
 
 // scalar writes a string as it is, a number or boolean in its JSON spelling.
@@ -85,32 +143,30 @@ func scalar(raw json.RawMessage) (string, error) {
 		}
 		return s, nil
 	case c == '{' || c == '[':
-		return "", fmt.Errorf("the field is not a single value; %s", fieldsOf(raw, ""))
+		return "", fmt.Errorf("the field is not a single value; %s", fieldsOf(raw))
 	case c == 'n':
 		return "", errors.New("the field is null")
 	}
 	return strings.TrimSpace(string(raw)), nil
 }
 
-// fieldsOf says what is there in place of a field. The names of the fields are
-// part of the value, and are not told.
-func fieldsOf(raw json.RawMessage, step string) string {
+// fieldsOf says what is there in place of a single value. The names of the
+// fields are part of the secret's value, and are not told.
+func fieldsOf(raw json.RawMessage) string {
 	var object map[string]json.RawMessage
-	if json.Unmarshal(raw, &object) != nil {
-		var array []json.RawMessage
-		_ = json.Unmarshal(raw, &array)
-		return fmt.Sprintf("it is an array of %d", len(array))
+	if json.Unmarshal(raw, &object) == nil {
+		return countFields(len(object))
 	}
-	text := fmt.Sprintf("it has %d fields", len(object))
-	if len(object) == 1 {
-		text = "it has 1 field"
+	var array []json.RawMessage
+	_ = json.Unmarshal(raw, &array)
+	return fmt.Sprintf("it is an array of %d", len(array))
+}
+
+func countFields(n int) string {
+	if n == 1 {
+		return "it has 1 field"
 	}
-	for name := range object {
-		if step != "" && strings.EqualFold(name, step) {
-			return text + ", and one of them differs from this by case alone"
-		}
-	}
-	return text
+	return fmt.Sprintf("it has %d fields", n)
 }
 
 func firstByte(raw json.RawMessage) byte {
