@@ -95,3 +95,20 @@ func TestHTTPIsAllowedOnLoopbackAndOnRequest(t *testing.T) {
 		}
 	}
 }
+
+// Settings without a variable look for none.
+func TestEntryWithoutANameSetsNothing(t *testing.T) {
+	for _, entry := range []string{"=true", "=0", "=/tmp/ass-exec", "=", ""} {
+		cfg, err := ParseConfig([]string{"true"}, []string{entry})
+		if err != nil || cfg.Help || cfg.Version || cfg.Check || cfg.Install != "" {
+			t.Errorf("%q: got %v, help %v, version %v, check %v, install %q", entry, err, cfg.Help, cfg.Version, cfg.Check, cfg.Install)
+		}
+	}
+}
+
+func TestReferenceWithoutANameIsNobodys(t *testing.T) {
+	bindings, problems := inheritedBindings([]string{"=ass://a/B", "=${ass://"}, nil)
+	if len(bindings)+len(problems) > 0 {
+		t.Errorf("got %v, %v", bindings, problems)
+	}
+}

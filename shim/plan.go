@@ -116,7 +116,7 @@ func (c *Config) readMapping() (bindings []Binding, found bool, problems Errors)
 func inheritedBindings(environ []string, mapped map[string]bool) (bindings []Binding, problems Errors) {
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if mapped[name] || strings.HasPrefix(name, "ASS_") {
+		if name == "" || mapped[name] || strings.HasPrefix(name, "ASS_") {
 			continue
 		}
 		t, ok, err := ParseInherited(value)
