@@ -32,6 +32,7 @@ type Variable struct {
 // as it can. The error holds what is wrong; it is the context's if that ended.
 func Check(network func() context.Context, cfg Config, version string, log *slog.Logger) (Report, error) {
 	p, local := newPlan(&cfg)
+	p.warn(log)
 	rows := make([]row, len(p.bindings))
 	for i, b := range p.bindings {
 		rows[i].Binding = b

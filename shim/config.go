@@ -33,6 +33,7 @@ type Config struct {
 	Roots        vault.Roots
 	MappingFile  string   // empty: the first of DefaultMappings that exists
 	Namespaces   []string // to import whole
+	Resolve      []string // inherited variables that may hold references; or all, or none
 	PreserveEnv  bool
 	KeepAgentKey bool
 	Timeout      time.Duration // zero: no limit
@@ -51,6 +52,8 @@ type Config struct {
 	Verbose         bool
 	Version         bool
 	Help            bool
+
+	marker string // the variable that makes none the default of Resolve
 }
 
 // setting is one thing that can be configured, by a flag, a variable or both.
@@ -93,6 +96,11 @@ var settings = []setting{
 	{
 		flag: "namespace", env: "ASS_NAMESPACE", arg: "NAME", help: "import every secret of a namespace; repeat, or separate by commas",
 		set: addNamespaces,
+	},
+	{
+		flag: "resolve", env: "ASS_RESOLVE", arg: "WHICH", def: "all; in CI none",
+		help: "which inherited variables may hold references: all, none, or names separated by commas",
+		set:  setResolve,
 	},
 	{
 		flag: "preserve-env", env: "ASS_PRESERVE_ENV", help: "a variable already set keeps its value",
@@ -166,7 +174,10 @@ var settings = []setting{
 func ParseConfig(args, environ []string) (Config, error) {
 	cfg := Config{
 		Environ: environ, Timeout: time.Minute, ApprovalTimeout: 10 * time.Minute, TokenTTL: 5 * time.Minute,
-		OnChange: "restart", StopTimeout: 10 * time.Second,
+		OnChange: "restart", StopTimeout: 10 * time.Second, Resolve: []string{resolveAll}, marker: strangersMarker(environ),
+	}
+	if cfg.marker != "" {
+		cfg.Resolve = []string{resolveNone}
 	}
 	cfg.URL, _ = url.Parse(DefaultURL)
 	given, argv, usageErr := parseFlags(args)
@@ -258,6 +269,7 @@ func (c *Config) validate() Errors {
 			Hint: "use https, or set ASS_ALLOW_HTTP=1 on a private network",
 		})
 	}
+	problems = append(problems, c.checkResolve()...)
 	return append(problems, checkProxies(c.Environ)...)
 }
 

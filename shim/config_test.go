@@ -105,10 +105,3 @@ func TestEntryWithoutANameSetsNothing(t *testing.T) {
 		}
 	}
 }
-
-func TestReferenceWithoutANameIsNobodys(t *testing.T) {
-	bindings, problems := inheritedBindings([]string{"=ass://a/B", "=${ass://"}, nil)
-	if len(bindings)+len(problems) > 0 {
-		t.Errorf("got %v, %v", bindings, problems)
-	}
-}

@@ -44,7 +44,7 @@ func (p *plan) imports(listings []listing) ([]Binding, Errors) {
 		}
 		for _, item := range l.items {
 			name := variableOf(item.Ref)
-			if p.names[name] || byName[name] == item.Ref || p.cfg.PreserveEnv && isSet(p.cfg.Environ, name) {
+			if p.names[name] || byName[name] == item.Ref || p.cfg.PreserveEnv && p.cfg.isSet(name) {
 				continue
 			}
 			if err := p.checkImport(name, item.Ref, byName[name]); err != nil {

@@ -3,7 +3,6 @@ package shim
 import (
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io/fs"
 	"strings"
 	"sync"
@@ -16,13 +15,14 @@ var DefaultMappings = []string{"ass.env", "/etc/ass-exec/ass.env"}
 
 // plan is a run as far as it is known without the network.
 type plan struct {
-	cfg       *Config
-	key       vault.Secret
-	roots     func() (*x509.CertPool, error)
-	bindings  []Binding       // what is left to fetch, in the order of the mapping
-	names     map[string]bool // of all variables mapped, what is preserved included
-	reachable bool            // key and roots are there
-	path      string          // of the command; empty if PATH itself is fetched
+	cfg        *Config
+	key        vault.Secret
+	roots      func() (*x509.CertPool, error)
+	bindings   []Binding       // what is left to fetch, in the order of the mapping
+	names      map[string]bool // of all variables mapped, what is preserved included
+	unresolved []string        // variables passed on with the references in them
+	reachable  bool            // key and roots are there
+	path       string          // of the command; empty if PATH itself is fetched
 }
 
 // newPlan makes every check that needs no network, and lists all that failed.
@@ -32,7 +32,7 @@ func newPlan(cfg *Config) (*plan, Errors) {
 	found, problems := p.bind()
 	badMapping := len(problems) > 0
 	if !badMapping && !found && len(cfg.Namespaces) == 0 {
-		problems = append(problems, nothingToDoError())
+		problems = append(problems, p.nothingToDoError())
 	}
 	if badMapping || !p.empty() {
 		problems = append(problems, p.credentials()...)
@@ -77,11 +77,11 @@ func (p *plan) bind() (found bool, problems Errors) {
 	mapped, found, problems := p.cfg.readMapping()
 	for _, b := range mapped {
 		p.names[b.Name] = true
-		if !p.cfg.PreserveEnv || !isSet(p.cfg.Environ, b.Name) {
+		if !p.cfg.PreserveEnv || !p.cfg.isSet(b.Name) {
 			p.bindings = append(p.bindings, b)
 		}
 	}
-	inherited, errs := inheritedBindings(p.cfg.Environ, p.names)
+	inherited, errs := p.inherit()
 	for _, b := range inherited {
 		p.names[b.Name] = true
 	}
@@ -112,36 +112,18 @@ func (c *Config) readMapping() (bindings []Binding, found bool, problems Errors)
 	return nil, false, nil
 }
 
-// inheritedBindings finds the references in the environment itself.
-func inheritedBindings(environ []string, mapped map[string]bool) (bindings []Binding, problems Errors) {
-	for _, kv := range environ {
-		name, value, _ := strings.Cut(kv, "=")
-		if name == "" || mapped[name] || strings.HasPrefix(name, "ASS_") {
-			continue
-		}
-		t, ok, err := ParseInherited(value)
-		switch {
-		case err != nil:
-			problems = append(problems, mappingError("environment", fmt.Errorf("%s: %w", name, blame(value, err))))
-		case ok:
-			bindings = append(bindings, Binding{Name: name, Value: t, Origin: "environment", inherited: true})
+func (p *plan) nothingToDoError() *Error {
+	none := "no secret is asked for: no mapping file (" + strings.Join(DefaultMappings, ", ") + "), "
+	if len(p.unresolved) > 0 {
+		return &Error{
+			Code: CodeConfig,
+			Msg:  none + "no namespace, and the references in " + listNames(p.unresolved) + " are not resolved: " + p.cfg.resolving(),
+			Hint: "write a mapping file with lines like DATABASE_URL=production/database/DATABASE_URL, or name the variables in ASS_RESOLVE",
 		}
 	}
-	return bindings, problems
-}
-
-// isSet reports whether a variable has a value of its own: an empty one and a
-// reference do not count.
-func isSet(environ []string, name string) bool {
-	v, _ := lookupEnv(environ, name)
-	_, isReference, _ := ParseInherited(v)
-	return v != "" && !isReference
-}
-
-func nothingToDoError() *Error {
 	return &Error{
 		Code: CodeConfig,
-		Msg:  "no secret is asked for: no mapping file (" + strings.Join(DefaultMappings, ", ") + "), no ass:// in the environment, no namespace",
+		Msg:  none + "no ass:// in the environment, no namespace",
 		Hint: "write a mapping file with lines like DATABASE_URL=production/database/DATABASE_URL; " +
 			"or set DATABASE_URL=ass://production/database/DATABASE_URL in the environment; " +
 			"or import a whole namespace with ASS_NAMESPACE=production",

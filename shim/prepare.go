@@ -24,6 +24,7 @@ func Prepare(network func() context.Context, cfg Config, version string, log *sl
 	if len(problems) > 0 {
 		return nil, nil, problems
 	}
+	p.warn(log)
 	if p.empty() {
 		cmd, err := p.build(nil)
 		return cmd, nil, err

@@ -1,0 +1,168 @@
+package shim
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+)
+
+// What Config.Resolve holds for every variable, and for none of them.
+const (
+	resolveAll  = "all"
+	resolveNone = "none"
+)
+
+// strangersMarkers are set where variables hold text of people who must not
+// choose a secret: a commit message, the title of a pull request, a header.
+var strangersMarkers = []string{
+	// CI
+	"GITHUB_ACTIONS", "GITLAB_CI", "CIRCLECI", "BUILDKITE", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ARN",
+	"bamboo_planKey", "GO_PIPELINE_LABEL", "HARNESS_BUILD_ID", "GERRIT_PROJECT", "PROW_JOB_ID",
+	// CGI, and a forced command of sshd
+	"GATEWAY_INTERFACE", "SSH_ORIGINAL_COMMAND",
+}
+
+// strangersMarker returns the variable that tells of such a place, if one does.
+func strangersMarker(environ []string) string {
+	ci, _ := lookupEnv(environ, "CI")
+	if !slices.Contains([]string{"", "0", "false", "no", "off"}, strings.ToLower(ci)) {
+		return "CI"
+	}
+	for _, name := range strangersMarkers {
+		if v, _ := lookupEnv(environ, name); v != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// neverResolved reports whether a variable is left alone wherever we run: sshd
+// takes LANG, LC_* and TERM from its client, sudo and npm note down commands
+// and packages.
+func neverResolved(name string) bool {
+	switch name {
+	case "LANG", "TERM", "SUDO_COMMAND":
+		return true
+	}
+	return strings.HasPrefix(name, "LC_") || strings.HasPrefix(name, "npm_")
+}
+
+// ours reports whether a variable is a setting, and no text for the command.
+func ours(name string) bool { return strings.HasPrefix(name, "ASS_") }
+
+// setResolve takes all, none, or names separated by commas.
+func setResolve(c *Config, v string) error {
+	names := strings.Split(v, ",")
+	for i, name := range names {
+		names[i] = strings.TrimSpace(name)
+		switch name = names[i]; {
+		case name == "":
+			return errors.New("must be all, none, or names of variables separated by commas")
+		case len(names) > 1 && (name == resolveAll || name == resolveNone):
+			return fmt.Errorf("%s cannot stand in a list", name)
+		case neverResolved(name), ours(name):
+			return fmt.Errorf("%s is never resolved", name)
+		}
+	}
+	c.Resolve, c.marker = names, ""
+	return nil
+}
+
+// checkResolve refuses a list with a variable that is not set: a misspelt one
+// would pass a reference on in place of a value.
+func (c *Config) checkResolve() Errors {
+	var problems Errors
+	for _, name := range c.Resolve {
+		if v, _ := lookupEnv(c.Environ, name); v == "" && name != resolveAll && name != resolveNone {
+			problems = append(problems, &Error{
+				Code: CodeConfig, Msg: "--resolve: " + name + " is not set in the environment",
+				Hint: "correct the name in --resolve or ASS_RESOLVE, or remove it there",
+			})
+		}
+	}
+	return problems
+}
+
+// resolves reports whether an inherited variable may hold references.
+func (c *Config) resolves(name string) bool {
+	return !neverResolved(name) && !ours(name) && (slices.Contains(c.Resolve, resolveAll) || slices.Contains(c.Resolve, name))
+}
+
+// inherit collects the references in the environment itself, and what holds
+// some that are not to be resolved. A mapping line for the same name wins.
+func (p *plan) inherit() (bindings []Binding, problems Errors) {
+	mapped := make(map[string]bool) // and not preserved
+	for _, b := range p.bindings {
+		mapped[b.Name] = true
+	}
+	for _, kv := range p.cfg.Environ {
+		name, value, _ := strings.Cut(kv, "=")
+		t, ok, err := ParseInherited(value)
+		switch {
+		case !ok, name == "", ours(name), mapped[name]:
+		case !p.cfg.resolves(name):
+			problems = appendError(problems, p.leave(name, t.bare))
+		case p.names[name]: // a copy behind the one that is preserved
+		case err != nil:
+			problems = append(problems, mappingError("environment", fmt.Errorf("%s: %w", name, blame(value, err))))
+		default:
+			bindings = append(bindings, Binding{Name: name, Value: t, Origin: "environment", inherited: true})
+		}
+	}
+	return bindings, problems
+}
+
+// leave notes a variable that is passed on with the references in it. One that
+// is a reference as a whole was meant for us: passing it on has to be asked for.
+func (p *plan) leave(name string, whole bool) *Error {
+	c := p.cfg
+	final := c.marker == "" && slices.Contains(c.Resolve, resolveNone)
+	if whole && !final && !neverResolved(name) {
+		return &Error{
+			Code: CodeConfig, Msg: fmt.Sprintf("environment: %s holds a reference that is not resolved: %s", name, c.resolving()),
+			Hint: "give the variable a line in a mapping file, or name it in ASS_RESOLVE; ASS_RESOLVE=none passes it on as it is",
+		}
+	}
+	if !slices.Contains(p.unresolved, name) {
+		p.unresolved = append(p.unresolved, name)
+	}
+	return nil
+}
+
+// resolving says what ASS_RESOLVE comes to.
+func (c *Config) resolving() string {
+	switch {
+	case c.marker != "":
+		return "ASS_RESOLVE is none by default, because " + c.marker + " is set"
+	case slices.Contains(c.Resolve, resolveAll):
+		return "ASS_RESOLVE is all, which leaves out LANG, LC_*, TERM, SUDO_COMMAND and npm_*"
+	}
+	return "ASS_RESOLVE is " + listNames(c.Resolve)
+}
+
+// warn tells what the command gets that nobody may have meant.
+func (p *plan) warn(log *slog.Logger) {
+	if len(p.unresolved) > 0 {
+		log.Warn("references are passed on as they are in " + listNames(p.unresolved) + ": " + p.cfg.resolving())
+	}
+}
+
+// maxNames bounds how many names a message lists.
+const maxNames = 10
+
+func listNames(names []string) string {
+	if n := len(names) - maxNames; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNames], ", "), n)
+	}
+	return strings.Join(names, ", ")
+}
+
+// isSet reports whether a variable has a value of its own: an empty one does
+// not count, nor does a reference, unless it is passed on as it is.
+func (c *Config) isSet(name string) bool {
+	v, _ := lookupEnv(c.Environ, name)
+	_, isReference, _ := ParseInherited(v)
+	return v != "" && !(isReference && c.resolves(name))
+}

@@ -1,0 +1,176 @@
+package shim
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+)
+
+// planFor is what is planned for a command, and what is warned of.
+func planFor(t *testing.T, environ []string, args ...string) (resolved, warnings string, err error) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	cfg, err := ParseConfig(append(args, "true"), append(environ, "PATH=/bin:/usr/bin", "ASS_AGENT_KEY=ass_key"))
+	if err != nil {
+		return "", "", err
+	}
+	p, problems := newPlan(&cfg)
+	var log bytes.Buffer
+	p.warn(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key != slog.MessageKey {
+			return slog.Attr{}
+		}
+		return a
+	}})))
+	var names []string
+	for _, b := range p.bindings {
+		names = append(names, b.Name)
+	}
+	return strings.Join(names, " "), log.String(), problems.orNil()
+}
+
+var markers = []string{
+	"CI=true", "CI=1", "CI=woodpecker", "GITHUB_ACTIONS=true", "GITLAB_CI=true", "CIRCLECI=true", "BUILDKITE=true", "JENKINS_URL=http://j",
+	"TF_BUILD=True", "TEAMCITY_VERSION=1", "CODEBUILD_BUILD_ARN=arn", "bamboo_planKey=K", "GO_PIPELINE_LABEL=1", "HARNESS_BUILD_ID=1",
+	"GERRIT_PROJECT=p", "PROW_JOB_ID=1", "GATEWAY_INTERFACE=CGI/1.1", "SSH_ORIGINAL_COMMAND=ls",
+}
+
+func TestWhereStrangersWriteVariablesNoneIsResolved(t *testing.T) {
+	for _, marker := range markers {
+		name, _, _ := strings.Cut(marker, "=")
+		environ := []string{"PR_TITLE=see ${ass://production/x/X}", "BROKEN=docs: explain ${ass://path}", marker}
+		resolved, warnings, err := planFor(t, environ, "--namespace=app")
+		want := `msg="references are passed on as they are in PR_TITLE, BROKEN: ASS_RESOLVE is none by default, because ` + name + " is set\"\n"
+		if resolved != "" || warnings != want || err != nil {
+			t.Errorf("%s: got %q, %s, %v\nwant no variable, %s", marker, resolved, warnings, err, want)
+		}
+	}
+	for _, other := range []string{"CI=", "CI=0", "CI=false", "CI=No", "CI=off", "GITHUB_ACTIONS=", "CONTINUOUS_INTEGRATION=true"} {
+		resolved, warnings, err := planFor(t, []string{"URL=see ${ass://production/x/X}", other})
+		if resolved != "URL" || warnings != "" || err != nil {
+			t.Errorf("%s: got %q, %s, %v; want URL", other, resolved, warnings, err)
+		}
+	}
+}
+
+func TestResolveSaysWhichVariablesHoldReferences(t *testing.T) {
+	const byDefault = "ASS_RESOLVE is none by default, because CI is set"
+	for _, tt := range []struct {
+		resolve, ci             string
+		resolved, warned, whole string // whole: what is said of the one that is not resolved
+	}{
+		{"", "", "A B", "", ""},
+		{"all", "1", "A B", "", ""},
+		{"A,B", "1", "A B", "", ""},
+		{" A , B ", "", "A B", "", ""},
+		{"A", "1", "A", "B: ASS_RESOLVE is A", ""},
+		{"B", "", "B", "", "A holds a reference that is not resolved: ASS_RESOLVE is B"},
+		{"", "1", "", "B: " + byDefault, "A holds a reference that is not resolved: " + byDefault},
+		{"none", "", "", "A, B: ASS_RESOLVE is none", ""},
+		{"none", "1", "", "A, B: ASS_RESOLVE is none", ""},
+	} {
+		resolved, warnings, err := planFor(t, []string{"A=ass://a/A", "B=b ${ass://a/B}", "CI=" + tt.ci, "ASS_RESOLVE=" + tt.resolve}, "--namespace=app")
+		want := ""
+		if tt.warned != "" {
+			want = `msg="references are passed on as they are in ` + tt.warned + "\"\n"
+		}
+		told := "<nil>"
+		if tt.whole != "" {
+			told = "environment: " + tt.whole
+		}
+		if resolved != tt.resolved || warnings != want || fmt.Sprint(err) != told || err != nil && ExitCode(err) != 78 {
+			t.Errorf("%q, CI=%q: got %q, %s, %v\nwant %q, %s, %s", tt.resolve, tt.ci, resolved, warnings, err, tt.resolved, want, told)
+		}
+	}
+}
+
+func TestVariablesThatStrangersFillAreNeverResolved(t *testing.T) {
+	resolved, warnings, err := planFor(t, []string{
+		"LANG=ass://a/A", "LC_PAPER=ass://a/A", "TERM=ass://a/A", "SUDO_COMMAND=x ${ass://a/A}", "npm_package_description=${ass://", "ASS_OTHER=ass://a/A",
+		"=ass://a/A", "NPM_TOKEN=ass://a/A", "LC=ass://a/A", "LANGUAGE=ass://a/A",
+	})
+	want := `msg="references are passed on as they are in LANG, LC_PAPER, TERM, SUDO_COMMAND, npm_package_description: ` +
+		"ASS_RESOLVE is all, which leaves out LANG, LC_*, TERM, SUDO_COMMAND and npm_*\"\n"
+	if resolved != "NPM_TOKEN LC LANGUAGE" || warnings != want || err != nil {
+		t.Errorf("got %q, %s, %v\nwant %s", resolved, warnings, err, want)
+	}
+	resolved, _, err = planFor(t, []string{"LC_PAPER=ass://a/A", "CI=1"}, "--namespace=app")
+	if resolved != "" || err != nil {
+		t.Errorf("in CI: got %q, %v; want no error for a name that is never resolved", resolved, err)
+	}
+}
+
+func TestMalformedResolveIsAnError(t *testing.T) {
+	for resolve, want := range map[string]string{
+		"all,none":     "ASS_RESOLVE: all cannot stand in a list",
+		"A,none":       "ASS_RESOLVE: none cannot stand in a list",
+		"A,,B":         "ASS_RESOLVE: must be all, none, or names of variables separated by commas",
+		"LC_ALL":       "ASS_RESOLVE: LC_ALL is never resolved",
+		"ASS_API_URL":  "ASS_RESOLVE: ASS_API_URL is never resolved",
+		"A,MISSPELT":   "--resolve: MISSPELT is not set in the environment",
+		"EMPTY,A,GONE": "--resolve: EMPTY is not set in the environment\n--resolve: GONE is not set in the environment",
+	} {
+		_, _, err := planFor(t, []string{"A=ass://a/A", "EMPTY=", "ASS_RESOLVE=" + resolve})
+		if fmt.Sprint(err) != want || ExitCode(err) != 78 {
+			t.Errorf("%s: got %v, want %s", resolve, err, want)
+		}
+	}
+}
+
+// So --preserve-env keeps it.
+func TestReferenceThatIsPassedOnIsAValue(t *testing.T) {
+	for resolve, want := range map[string]bool{"all": false, "none": true} {
+		cfg, err := ParseConfig([]string{"--resolve", resolve, "true"}, []string{"A=ass://a/A"})
+		if got := cfg.isSet("A"); got != want || err != nil {
+			t.Errorf("%s: got %v, %v; want %v", resolve, got, err, want)
+		}
+	}
+}
+
+func TestNothingButUnresolvedReferencesIsAnError(t *testing.T) {
+	var environ, names []string
+	for i := range 12 {
+		environ = append(environ, fmt.Sprintf("V%d=see ${ass://a/B}", i))
+		names = append(names, fmt.Sprintf("V%d", i))
+	}
+	_, _, err := planFor(t, append(environ, "GITLAB_CI=true"))
+	want := "no secret is asked for: no mapping file (ass.env, /etc/ass-exec/ass.env), no namespace, and the references in " +
+		strings.Join(names[:10], ", ") + " and 2 more are not resolved: ASS_RESOLVE is none by default, because GITLAB_CI is set"
+	if fmt.Sprint(err) != want || ExitCode(err) != 78 {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestMappingLineSetsAVariableThatIsNotResolved(t *testing.T) {
+	cfg, err := ParseConfig([]string{"true"}, []string{"CI=1", "A=ass://a/A", "A=ass://b/B"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &plan{cfg: &cfg, bindings: []Binding{{Name: "A"}}, names: map[string]bool{"A": true}}
+	if bindings, problems := p.inherit(); len(bindings)+len(problems)+len(p.unresolved) > 0 {
+		t.Errorf("got %v, %v, %v", bindings, problems, p.unresolved)
+	}
+}
+
+func TestUnresolvedReferencesAreWarnedOfOnce(t *testing.T) {
+	cfg, err := ParseConfig([]string{"--mapping=m", "--preserve-env", "true"}, []string{"CI=1", "M=x", "A=${ass://a/A}", "PATH=/bin:/usr/bin"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("m", []byte("M=a/M\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	cmd, _, err := Prepare(func() context.Context { return t.Context() }, cfg, "test", slog.New(slog.NewJSONHandler(&log, nil)))
+	if err != nil || cmd.Env[2] != "A=${ass://a/A}" {
+		t.Errorf("got %v, %v", cmd, err)
+	}
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"level":"WARN","msg":"references are passed on as they are in A: ASS_RESOLVE is none by default, because CI is set"`) {
+		t.Errorf("got %s", got)
+	}
+}
