@@ -13,9 +13,9 @@ import (
 // The Go runtime takes over almost every signal at start, and execve turns a
 // signal that has a handler to its default effect: a signal that the parent
 // had ignored (systemd ignores SIGPIPE) or blocked would reach the command in
-// another state. The runtime remembers what it found in these two variables.
-// Reaching them takes a linker flag, so plain go install builds without this
-// file.
+// another state. The runtime remembers what it found in the first two of these
+// variables; the third says which signals the child of a fork resets. Reaching
+// them takes a linker flag, so plain go install builds without this file.
 
 //go:linkname fwdSig runtime.fwdSig
 var fwdSig [65]uintptr
@@ -23,18 +23,30 @@ var fwdSig [65]uintptr
 //go:linkname initSigmask runtime.initSigmask
 var initSigmask uint64
 
+//go:linkname handlingSig runtime.handlingSig
+var handlingSig [65]uint32
+
+// disposition of a signal as the kernel has it: handler, flags, restorer, mask.
+type disposition [4]uint64
+
 const sigIgn = 1
+
+func (d *disposition) ignores() bool { return *(*uintptr)(unsafe.Pointer(d)) == sigIgn }
+
+// sigaction sets a disposition unless it is nil, and returns the one before.
+// Without effect the state is what it would be without this file.
+func sigaction(sig int, d *disposition) (old disposition) {
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(d)), uintptr(unsafe.Pointer(&old)), 8, 0, 0)
+	return old
+}
 
 // restoreSignals gives the calling thread the signal state that the process
 // was started with. It is for the moment before execve, and nothing else.
 func restoreSignals() {
 	runtime.LockOSThread()
-	// As the kernel has it: handler, flags, restorer, mask.
-	ignore := [4]uint64{sigIgn}
 	for sig := 1; sig < len(fwdSig); sig++ {
 		if fwdSig[sig] == sigIgn {
-			// Without effect the state is what it would be without this file.
-			_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&ignore)), 0, 8, 0, 0)
+			sigaction(sig, &disposition{sigIgn})
 		}
 	}
 	const setMask = 2
@@ -43,10 +55,12 @@ func restoreSignals() {
 }
 
 // InheritedSignals are those that the process was started with as ignored or
-// blocked.
+// blocked. The runtime does not remember those it leaves alone until somebody
+// asks for them, SIGTSTP, SIGTTIN, SIGTTOU and SIGCONT: call this before.
 func InheritedSignals() (ignored, blocked []syscall.Signal) {
 	for sig := 1; sig < len(fwdSig); sig++ {
-		if fwdSig[sig] == sigIgn {
+		now := sigaction(sig, nil)
+		if fwdSig[sig] == sigIgn || now.ignores() {
 			ignored = append(ignored, syscall.Signal(sig))
 		}
 		if initSigmask&(1<<(sig-1)) != 0 {
@@ -54,4 +68,22 @@ func InheritedSignals() (ignored, blocked []syscall.Signal) {
 		}
 	}
 	return ignored, blocked
+}
+
+// IgnoreSignals has the process, and a child it forks, ignore signals until
+// undo is called. Unlike os/signal it can do so with faults. A fault of ours
+// in between would be the end, without a report.
+func IgnoreSignals(signals []syscall.Signal) (undo func()) {
+	handling := handlingSig
+	old := make([]disposition, len(signals))
+	for i, sig := range signals {
+		handlingSig[sig] = 0
+		old[i] = sigaction(int(sig), &disposition{sigIgn})
+	}
+	return func() {
+		for i, sig := range signals {
+			handlingSig[sig] = handling[sig]
+			sigaction(int(sig), &old[i])
+		}
+	}
 }

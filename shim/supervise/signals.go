@@ -5,15 +5,17 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+
+	"github.com/agent-secret-store/ass-exec/shim"
 )
 
 // intake is the only place that touches the signal dispositions of this
 // process.
 type intake struct {
-	caught  chan os.Signal // to be forwarded
-	child   chan os.Signal // SIGCHLD; one pending says it all
-	sink    chan os.Signal // never read
-	ignored []os.Signal    // by the command, as it would have been without us
+	caught  chan os.Signal   // to be forwarded
+	child   chan os.Signal   // SIGCHLD; one pending says it all
+	sink    chan os.Signal   // never read
+	ignored []syscall.Signal // by the command, as it would have been without us
 }
 
 // backlog is room for every signal twice while the command is being started;
@@ -27,7 +29,8 @@ func catchSignals(inherited []syscall.Signal) *intake {
 		sink:   make(chan os.Signal),
 	}
 	for sig := range lastSignal + 1 {
-		if signal.Ignored(sig) || slices.Contains(inherited, sig) {
+		// An ignored SIGCHLD would have the kernel discard the command's status.
+		if sig != syscall.SIGCHLD && (signal.Ignored(sig) || slices.Contains(inherited, sig)) {
 			in.ignored = append(in.ignored, sig)
 		}
 	}
@@ -56,18 +59,17 @@ func (in *intake) catch() {
 // fork passes on what is ignored and blocked, and resets what is caught.
 //
 // A signal that arrives now and is to be ignored is lost, which is the same
-// to a command that starts by ignoring it. SIGCHLD is the exception: ignored,
-// it would have the kernel discard the command's status.
+// to a command that starts by ignoring it.
 func (in *intake) asInherited(blocked []syscall.Signal, start func()) {
 	signal.Notify(in.sink, syscall.SIGTTIN, syscall.SIGTTOU)
 	for _, sig := range in.ignored {
-		if sig != syscall.SIGCHLD {
-			signal.Ignore(sig)
-		}
+		signal.Ignore(sig)
 	}
+	restore := shim.IgnoreSignals(in.ignored) // os/signal leaves faults alone
 	unblock := block(blocked)
 	start()
 	unblock()
+	restore()
 	in.catch()
 }
 
@@ -104,5 +106,5 @@ func (in *intake) ends(sig syscall.Signal, stopping bool) bool {
 	default:
 		return false
 	}
-	return !slices.Contains(in.ignored, os.Signal(sig)) // nohup
+	return !slices.Contains(in.ignored, sig) // nohup
 }
