@@ -19,7 +19,7 @@ const (
 
 // reserved reports whether the Go runtime keeps sig to itself.
 func reserved(sig syscall.Signal) bool {
-	return sig == syscall.SIGSTKFLT || sig == syscall.SIGPROF || 32 <= sig && sig <= 34
+	return sig == syscall.SIGPROF || 32 <= sig && sig <= 34
 }
 
 // dieWithParent makes a child go when we are killed: without its init nobody

@@ -73,14 +73,13 @@ func (in *intake) asInherited(blocked []syscall.Signal, start func()) {
 	in.catch()
 }
 
-// forwardable reports whether the command gets sig from us. SIGABRT is among
-// them: nobody sends it to an init to see the init die.
+// forwardable reports whether the command gets sig from us. SIGABRT and faults
+// are among them: nobody sends them to an init to see the init die, which they
+// would do, and asking for them leaves our own faults what they are.
 func forwardable(sig syscall.Signal) bool {
 	switch sig {
 	case syscall.SIGKILL, syscall.SIGSTOP: // cannot be caught
 		return false
-	case syscall.SIGILL, syscall.SIGTRAP, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGSEGV, syscall.SIGSYS:
-		return false // our own faults
 	case syscall.SIGCHLD: // about our children
 		return false
 	case syscall.SIGURG: // the Go scheduler's, hundreds in a second

@@ -65,6 +65,25 @@ func TestForwardsEverySignal(t *testing.T) {
 	})
 }
 
+// The Go runtime ends on faults even if somebody only sent the signal, and
+// prints all it knows.
+func TestForwardsFaultThatWasSent(t *testing.T) {
+	everywhere(t, func(t *testing.T, prefix []string) {
+		p := launch(t, prefix, "init", testBinary(t))
+		p.expect("ready")
+		for _, sig := range []syscall.Signal{
+			syscall.SIGILL, syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGSEGV, syscall.SIGSTKFLT, syscall.SIGSYS,
+		} {
+			p.kill(sig)
+			p.expect(strconv.Itoa(int(sig)))
+		}
+		p.in.Close()
+		if got := fmt.Sprint(p.status(), p.errors()); got != "0" {
+			t.Errorf("got %s, want 0", got)
+		}
+	})
+}
+
 func TestForwardingTestCanFail(t *testing.T) {
 	p := launch(t, nil, "lame", testBinary(t))
 	p.expect("ready")
