@@ -27,7 +27,6 @@ func main() {
 	// net/http logs what a server sends behind a reply: a value, or a token.
 	log.SetOutput(io.Discard)
 	setDumpable(false)
-	debug.SetTraceback("none") // a goroutine dump shows what functions were given
 	os.Exit(run(&signalWatch{}, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 

@@ -6,11 +6,18 @@ import (
 	"os/signal"
 	"sync/atomic"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // stopSignals end ass-exec while it fetches. SIGRTMIN+3 is what systemd, and
-// images that run it, take as a request to stop.
-var stopSignals = []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, sigRTMin3}
+// images that run it, take as a request to stop. From SIGABRT on they are what
+// the Go runtime answers with a dump of all goroutines, even if only sent.
+var stopSignals = []syscall.Signal{
+	syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, sigRTMin3,
+	syscall.SIGABRT, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGSEGV, syscall.SIGSYS,
+	unix.SignalNum("SIGSTKFLT"), // only Linux has it
+}
 
 const sigRTMin3 = syscall.Signal(37)
 
@@ -83,14 +90,18 @@ func (w *signalWatch) release() {
 }
 
 // die ends the process the way the signal would have, so that a parent sees
-// which it was. PID 1 cannot be killed by its own signal: it exits with the
-// number a shell gives for that.
+// which it was. PID 1 cannot be killed by its own signal, nor others by one of
+// which the runtime makes something else: they exit with the number a shell
+// gives for that.
 func (w *signalWatch) die(s syscall.Signal) {
 	signal.Stop(w.caught)
-	if os.Getpid() != 1 && s != sigRTMin3 && s != syscall.SIGQUIT {
-		signal.Reset(s)
-		_ = syscall.Kill(os.Getpid(), s)
-		select {} // until it is delivered
+	switch s {
+	case syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM:
+		if os.Getpid() != 1 {
+			signal.Reset(s)
+			_ = syscall.Kill(os.Getpid(), s)
+			select {} // until it is delivered
+		}
 	}
 	os.Exit(128 + int(s))
 }

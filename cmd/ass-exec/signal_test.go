@@ -83,7 +83,7 @@ func waitStatus(t *testing.T, cmd *exec.Cmd) int {
 }
 
 func TestSignalEndsTheFetchAtOnce(t *testing.T) {
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, sigRTMin3} {
+	for _, s := range stopSignals {
 		t.Run("request/"+s.String(), func(t *testing.T) {
 			url, connected := mute(t)
 			cmd := command(t, url, "true")
