@@ -270,6 +270,7 @@ func (c *Config) validate() Errors {
 		})
 	}
 	problems = append(problems, c.checkResolve()...)
+	problems = append(problems, c.checkPIDs()...)
 	return append(problems, checkProxies(c.Environ)...)
 }
 

@@ -30,6 +30,7 @@ type plan struct {
 func newPlan(cfg *Config) (*plan, Errors) {
 	p := &plan{cfg: cfg, names: make(map[string]bool), roots: sync.OnceValues(cfg.Roots.Load)}
 	found, problems := p.bind()
+	problems = append(problems, cfg.checkModes(p.bindings)...)
 	badMapping := len(problems) > 0
 	if !badMapping && !found && len(cfg.Namespaces) == 0 {
 		problems = append(problems, p.nothingToDoError())
