@@ -85,7 +85,6 @@ func start(watch *signalWatch, cfg shim.Config, parent *parent, report *reporter
 	if err := parent.sendSecrets(cmd.Secrets); err != nil {
 		return 0, initError(err)
 	}
-	report.w.release()
 	watch.release()
 	return 0, cmd.Exec()
 }

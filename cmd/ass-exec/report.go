@@ -40,26 +40,16 @@ func newReporter(w io.Writer, json, verbose bool) *reporter {
 }
 
 // carefulWriter keeps a broken stderr from ending the process: writing to it
-// is then an error like any other, and no reason not to go on.
+// is then an error like any other, and no reason not to go on. The command gets
+// SIGPIPE as it was: execve and fork leave no handler.
 type carefulWriter struct {
 	w    io.Writer
 	once sync.Once
-	pipe chan os.Signal
 }
 
 func (c *carefulWriter) Write(b []byte) (int, error) {
-	c.once.Do(func() {
-		c.pipe = make(chan os.Signal, 1)
-		signal.Notify(c.pipe, syscall.SIGPIPE)
-	})
+	c.once.Do(func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) })
 	return c.w.Write(b)
-}
-
-// release gives SIGPIPE its effect back, for the command.
-func (c *carefulWriter) release() {
-	if c.pipe != nil {
-		signal.Stop(c.pipe)
-	}
 }
 
 // failure tells everything that is wrong and returns the exit status for it.

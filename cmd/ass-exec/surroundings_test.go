@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/agent-secret-store/ass-exec/vault/devvault"
@@ -52,17 +53,37 @@ func TestBrokenStderrChangesNothing(t *testing.T) {
 	}
 	reader.Close()
 	defer unread.Close()
+	// Only execve finds out that what loads it is missing.
+	program, err := os.ReadFile("/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := filepath.Join(t.TempDir(), "broken")
+	if err := os.WriteFile(broken, bytes.ReplaceAll(program, []byte("/ld-"), []byte("/no-")), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, stderr := range []*os.File{full, unread} {
-		for path, want := range map[string]struct {
+		for _, tt := range []struct {
+			path   string
+			args   []string
 			status int
 			stdout string
-		}{"a/B": {0, "value\n"}, "a/NONE": {66, ""}} {
-			cmd := exec.Command(filepath.Join(bin, "ass-exec"), "-v", "sh", "-c", `echo "$X"`)
-			var stdout bytes.Buffer
-			cmd.Env, cmd.Stdout, cmd.Stderr = append(env, "X=ass://"+path), &stdout, stderr
-			_ = cmd.Run()
-			if got := cmd.ProcessState.ExitCode(); got != want.status || stdout.String() != want.stdout {
-				t.Errorf("%s, %s: got %v, %q; want %+v", stderr.Name(), path, cmd.ProcessState, &stdout, want)
+		}{
+			{"a/B", []string{"sh", "-c", `echo "$X"`}, 0, "value\n"},
+			{"a/B", []string{"sh", "-c", "kill -PIPE $$"}, 128 + int(syscall.SIGPIPE), ""},
+			{"a/B", []string{broken}, 127, ""},
+			{"a/NONE", []string{"true"}, 66, ""},
+		} {
+			for _, flags := range [][]string{{"-v"}, {"-v", "--init"}} {
+				cmd := exec.Command(filepath.Join(bin, "ass-exec"), append(flags, tt.args...)...)
+				var stdout bytes.Buffer
+				cmd.Env, cmd.Stdout, cmd.Stderr = append(env, "X=ass://"+tt.path), &stdout, stderr
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				if got := waitStatus(t, cmd); got != tt.status || stdout.String() != tt.stdout {
+					t.Errorf("%s, %q: got %d, %q; want %d, %q", stderr.Name(), cmd.Args, got, &stdout, tt.status, tt.stdout)
+				}
 			}
 		}
 	}
