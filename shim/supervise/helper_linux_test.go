@@ -38,6 +38,13 @@ func TestMain(m *testing.M) {
 		os.Exit(role(os.Args[1:]))
 	}
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // or each process takes a second to end
+	// What nohup or a shell's & ignores is not for the processes under test:
+	// they get the default effect of a signal that is caught here.
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
 	os.Exit(m.Run())
 }
 
