@@ -114,25 +114,3 @@ func base64Forms(add func(string), s string) {
 		}
 	}
 }
-
-// GitHubCommands returns the workflow commands that make GitHub mask the
-// values in the log of the job: one for each line of a value, as the runner
-// reads its log by line.
-func GitHubCommands(values []string) string {
-	var b strings.Builder
-	seen := make(map[string]bool)
-	for _, v := range values {
-		for line := range strings.Lines(v) {
-			line = strings.TrimRight(line, "\r\n")
-			if strings.TrimSpace(line) == "" || seen[line] {
-				continue // the runner warns of an empty mask
-			}
-			seen[line] = true
-			b.WriteString("::add-mask::" + escapeData.Replace(line) + "\n")
-		}
-	}
-	return b.String()
-}
-
-// escapeData lacks only the line feed, which a line cannot hold.
-var escapeData = strings.NewReplacer("%", "%25", "\r", "%0D")

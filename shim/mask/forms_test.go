@@ -87,27 +87,3 @@ func TestUsualValuesHaveFewPatterns(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
-
-func TestGitHubCommands(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		values []string
-		want   string
-	}{
-		{"none", nil, ""},
-		{"empty", []string{"", "\n", " \n"}, ""},
-		{"one", []string{"hunter2"}, "::add-mask::hunter2\n"},
-		{"percent", []string{"50%25 of 100%"}, "::add-mask::50%2525 of 100%25\n"},
-		{"lines", []string{"one\n\ntwo\r\nthree\n"}, "::add-mask::one\n::add-mask::two\n::add-mask::three\n"},
-		{"CR within a line", []string{"one\rtwo"}, "::add-mask::one%0Dtwo\n"},
-		{"commands stay data", []string{"::set-output name=x::y"}, "::add-mask::::set-output name=x::y\n"},
-		{"twice", []string{"one\ntwo", "two", "one"}, "::add-mask::one\n::add-mask::two\n"},
-		{"short", []string{"abc"}, "::add-mask::abc\n"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := GitHubCommands(tt.values); got != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-		})
-	}
-}
