@@ -14,7 +14,8 @@ type Command struct {
 	Env   []string // the whole environment, secrets included
 	Files []File   // secrets that the command reads from a file
 
-	// Secrets are the values in Env and Files, for the filter of the output.
+	// Secrets are what the filter of the output hides: the secrets that Env
+	// and Files are made of, as a whole and in the parts they come in.
 	Secrets []vault.Secret
 }
 

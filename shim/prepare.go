@@ -134,6 +134,7 @@ type source struct {
 	version int64
 	tier    string
 	value   vault.Secret
+	part    vault.Secret // what the reference takes out of it
 }
 
 // log tells, without the value, where a variable's value comes from.
@@ -158,12 +159,7 @@ func (p *plan) build(rows []row) (*Command, error) {
 	}
 	env := buildEnv(p.cfg.Environ, assignments)
 	cmd := &Command{Path: p.path, Argv: p.cfg.Argv, Env: env, Files: filesOf(rows, env)}
-	for _, r := range rows {
-		for _, s := range r.sources {
-			cmd.Secrets = append(cmd.Secrets, s.value)
-		}
-		cmd.Secrets = append(cmd.Secrets, vault.NewSecret(r.value))
-	}
+	cmd.Secrets = p.secrets(rows)
 	if cmd.Path == "" {
 		path, err := lookPath(cmd.Argv[0], env)
 		if err != nil {
@@ -175,6 +171,25 @@ func (p *plan) build(rows []row) (*Command, error) {
 		return nil, Errors{err}
 	}
 	return cmd, nil
+}
+
+// secrets are what the output must not show: values, what the references take
+// out of them, what the templates make of that, and the keys the command keeps.
+func (p *plan) secrets(rows []row) []vault.Secret {
+	var all []vault.Secret
+	for _, r := range rows {
+		for _, s := range r.sources {
+			all = append(all, s.value, s.part)
+		}
+		if !r.Value.bare {
+			all = append(all, vault.NewSecret(r.value))
+		}
+	}
+	if p.cfg.KeepAgentKey {
+		apiKey, _ := lookupEnv(p.cfg.Environ, "ASS_API_KEY")
+		all = append(all, p.key, p.cfg.Key, vault.NewSecret(apiKey))
+	}
+	return all
 }
 
 func distinctRefs(bindings []Binding) []vault.Ref {

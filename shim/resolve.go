@@ -30,8 +30,12 @@ func (b Binding) resolve(results map[vault.Ref]vault.Result) row {
 			continue
 		}
 		result := results[part.ref.Ref]
-		r.sources = append(r.sources, source{part.ref.Ref, result.Version, result.Tier, result.Value})
 		v, err := part.ref.value(result)
+		taken := vault.NewSecret(v)
+		if def := part.ref.Default; def != nil && v == *def {
+			taken = vault.Secret{} // no secret: the mapping shows it
+		}
+		r.sources = append(r.sources, source{part.ref.Ref, result.Version, result.Tier, result.Value, taken})
 		var vaultErr *vault.Error
 		switch {
 		case errors.Is(err, errAbsent):

@@ -237,6 +237,28 @@ func TestMaskHidesSecretsInBothStreams(t *testing.T) {
 	}
 }
 
+// Also what a reference takes out of a secret, but not what it puts in place of
+// one; and the agent key, if the command has it.
+func TestMaskHidesThePartsByThemselves(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{AgentKey: canaryKey})
+	v.Put("a/JSON", `{"user": "plain", "password": "field-of-json"}`)
+	v.Put("a/B64", "ZGVjb2RlZC10ZXh0")
+	v.Put("a/BOTH", `{"cert": "YmFzZTY0LWluLWpzb24="}`)
+	env = append(env, "ASS_API_KEY=key-of-a-human",
+		"BARE=ass://a/JSON?field=password", "URL=http://u:${ass://a/B64?decode=base64}@${ass://a/NO?default=host-name}",
+		"F=ass://a/BOTH?field=cert&decode=base64&as=file")
+	script := `echo field-of-json; echo decoded-text; echo base64-in-json; cat $F; echo; echo plain host-name; echo $ASS_AGENT_KEY $ASS_API_KEY`
+	for _, tt := range []struct{ arg, want string }{
+		{"--keep-agent-key", "***\n***\n***\n***\nplain host-name\n*** ***\n"},
+		{"--keep-agent-key=false", "***\n***\n***\n***\nplain host-name\n\n"},
+	} {
+		status, stdout, stderr := assExec(t, env, "--mask", tt.arg, "sh", "-c", script)
+		if status != 0 || stdout != tt.want || stderr != "" {
+			t.Errorf("%s: got status %d, %q, %q; want %q", tt.arg, status, stdout, stderr, tt.want)
+		}
+	}
+}
+
 // A line that tells a CI system a value has the value on stdout, which may be
 // a file.
 func TestMaskItselfPrintsNothing(t *testing.T) {
