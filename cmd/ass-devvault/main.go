@@ -30,7 +30,7 @@ type options struct {
 	allowRemote bool
 	seed        string
 	tls         bool
-	caOut       string
+	caIn, caOut string
 	hosts       []string
 	verbose     bool
 	vault       devvault.Config
@@ -63,7 +63,8 @@ func parseOptions(args []string, stdout io.Writer) (options, error) {
 	fs.BoolVar(&o.allowRemote, "allow-remote", false, "allow an address that is not loopback")
 	fs.StringVar(&o.seed, "seed", "", "JSON `file` of secrets to begin with")
 	fs.BoolVar(&o.tls, "tls", false, "serve https with a certificate of an authority of its own")
-	fs.StringVar(&o.caOut, "tls-ca-out", "", "`file` for that authority's certificate, in PEM")
+	fs.StringVar(&o.caIn, "tls-ca-in", "", "PEM `file` with certificate and key of an authority to use instead")
+	fs.StringVar(&o.caOut, "tls-ca-out", "", "`file` for the authority's certificate, in PEM")
 	fs.Func("tls-host", "one more `name` or address in the certificate (repeatable)", func(v string) error { o.hosts = append(o.hosts, v); return nil })
 	fs.BoolVar(&o.verbose, "v", false, "log each request to stderr; never a value, token or key")
 	fs.StringVar(&o.vault.AgentKey, "agent-key", "", "the agent `key`; made up if not given")

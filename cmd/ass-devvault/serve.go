@@ -32,14 +32,18 @@ func listen(o options, vault *devvault.Server) (l net.Listener, url, caFile stri
 		return nil, "", "", nil, fmt.Errorf("%s is not loopback; --allow-remote allows it", address)
 	}
 	l = vault.Listener(plain)
-	if !o.tls && o.caOut == "" {
+	if !o.tls && o.caIn == "" && o.caOut == "" {
 		return l, "http://" + reachable(plain.Addr()), "", func() {}, nil
 	}
-	cert, ca, err := devvault.Certificate(append([]string{"localhost", "127.0.0.1", "::1"}, o.hosts...)...)
+	ca, err := authority(o.caIn)
 	if err != nil {
 		return nil, "", "", nil, err
 	}
-	caFile, cleanUp, err = writeCA(o.caOut, ca)
+	cert, err := ca.Certificate(append([]string{"localhost", "127.0.0.1", "::1"}, o.hosts...)...)
+	if err != nil {
+		return nil, "", "", nil, err
+	}
+	caFile, cleanUp, err = writeCA(o.caOut, ca.PEM())
 	if err != nil {
 		return nil, "", "", nil, err
 	}
@@ -47,6 +51,23 @@ func listen(o options, vault *devvault.Server) (l net.Listener, url, caFile stri
 		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
 	}
 	return tls.NewListener(l, config), "https://" + reachable(plain.Addr()), caFile, cleanUp, nil
+}
+
+// authority is the one in the file, which restarts of the vault have in common,
+// or a new one.
+func authority(file string) (*devvault.Authority, error) {
+	if file == "" {
+		return devvault.NewAuthority()
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	ca, err := devvault.ParseAuthority(text)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-ca-in %s: %w", file, err)
+	}
+	return ca, nil
 }
 
 // reachable is the address as a client on this machine can use it.

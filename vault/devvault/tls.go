@@ -1,6 +1,7 @@
 package devvault
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -8,29 +9,57 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"time"
 )
 
-// Certificate makes an authority of its own and a certificate for the hosts,
-// names or addresses, signed by it. The authority's key is forgotten; ca is
-// its certificate in PEM, for a client's --ca-file.
-func Certificate(hosts ...string) (cert tls.Certificate, ca []byte, err error) {
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return cert, nil, err
-	}
-	authority := template("ass-devvault development authority")
-	authority.IsCA, authority.BasicConstraintsValid = true, true
-	authority.KeyUsage = x509.KeyUsageCertSign
-	caDER, err := x509.CreateCertificate(rand.Reader, authority, authority, caKey.Public(), caKey)
-	if err != nil {
-		return cert, nil, err
-	}
+// Authority signs the certificates of a vault.
+type Authority struct {
+	cert *x509.Certificate
+	key  crypto.Signer
+}
+
+// NewAuthority makes an authority. Its key is in memory only.
+func NewAuthority() (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return cert, nil, err
+		return nil, err
+	}
+	cert := template("ass-devvault development authority")
+	cert.IsCA, cert.BasicConstraintsValid = true, true
+	cert.KeyUsage = x509.KeyUsageCertSign
+	if cert.Raw, err = x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key); err != nil {
+		return nil, err
+	}
+	return &Authority{cert, key}, nil
+}
+
+// ParseAuthority reads the certificate and the private key of an authority,
+// both in PEM.
+func ParseAuthority(text []byte) (*Authority, error) {
+	pair, err := tls.X509KeyPair(text, text)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok || !pair.Leaf.IsCA {
+		return nil, errors.New("the certificate is not an authority's")
+	}
+	return &Authority{pair.Leaf, key}, nil
+}
+
+// PEM is the authority's certificate, for a client's --ca-file.
+func (a *Authority) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+}
+
+// Certificate makes a certificate for the hosts, names or addresses.
+func (a *Authority) Certificate(hosts ...string) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
 	}
 	leaf := template("ass-devvault")
 	leaf.KeyUsage = x509.KeyUsageDigitalSignature
@@ -42,12 +71,18 @@ func Certificate(hosts ...string) (cert tls.Certificate, ca []byte, err error) {
 			leaf.DNSNames = append(leaf.DNSNames, host)
 		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, authority, key.Public(), caKey)
+	der, err := x509.CreateCertificate(rand.Reader, leaf, a.cert, key.Public(), a.key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+}
+
+// Certificate makes an authority and a certificate for the hosts, signed by it.
+func Certificate(hosts ...string) (cert tls.Certificate, ca []byte, err error) {
+	authority, err := NewAuthority()
 	if err != nil {
 		return cert, nil, err
 	}
-	cert = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-	return cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), nil
+	cert, err = authority.Certificate(hosts...)
+	return cert, authority.PEM(), err
 }
 
 func template(name string) *x509.Certificate {
