@@ -46,7 +46,7 @@ test-unit:
 test-container: build image
 	go vet -tags container ./examples/containertest
 	go test -tags container -count=1 ./examples/containertest
-	cd examples/kubernetes/validate && go vet ./... && go test ./...
+	cd examples/internal/manifests && go vet ./... && go test ./...
 
 test-ci: build
 	go vet -tags ci ./examples/citest

@@ -1,4 +1,4 @@
-package validate
+package manifests
 
 import (
 	"bytes"
@@ -45,7 +45,7 @@ func decode(manifests []byte) ([]runtime.Object, error) {
 }
 
 func TestManifestsAreOfTheAPI(t *testing.T) {
-	manifests, err := os.ReadFile("../deployment.yaml")
+	manifests, err := os.ReadFile("../../kubernetes/deployment.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestDecodingIsStrict(t *testing.T) {
 		"given twice":   {"replicas: 2", "replicas: 2\n  replicas: 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			manifests, err := os.ReadFile("../deployment.yaml")
+			manifests, err := os.ReadFile("../../kubernetes/deployment.yaml")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +85,7 @@ func TestDecodingIsStrict(t *testing.T) {
 }
 
 func TestEveryContainerIsRestricted(t *testing.T) {
-	manifests, err := os.ReadFile("../deployment.yaml")
+	manifests, err := os.ReadFile("../../kubernetes/deployment.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

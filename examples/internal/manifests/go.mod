@@ -1,6 +1,6 @@
 // Apart from the main module, so that nobody who builds ass-exec downloads the
 // Kubernetes API for it.
-module github.com/agent-secret-store/ass-exec/examples/kubernetes/validate
+module github.com/agent-secret-store/ass-exec/examples/internal/manifests
 
 go 1.26.0
 
