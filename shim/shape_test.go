@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/agent-secret-store/ass-exec/vault"
 )
 
 func TestCredentialIsToldFromAPath(t *testing.T) {
@@ -95,7 +97,7 @@ func TestCredentialInTheMappingIsNotQuoted(t *testing.T) {
 		}
 	}
 	for _, value := range []string{"ass://" + key, "x ${ass://" + key + "}"} {
-		_, problems := inheritedBindings([]string{"A=" + value}, nil)
+		_, problems := newPlan(&Config{Environ: []string{"A=" + value}, Resolve: []string{resolveAll}, Key: vault.NewSecret("key")})
 		if len(problems) != 1 || problems[0].Msg != "environment: "+want {
 			t.Errorf("%s: got %v", value, problems)
 		}

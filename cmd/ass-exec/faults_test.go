@@ -64,6 +64,7 @@ func assExec(t *testing.T, env []string, args ...string) (status int, stdout, st
 const (
 	canaryKey   = "ass_canaryKEY00000000000000"
 	canaryValue = "canaryVALUE0000000000"
+	canaryToken = "eyJkZXY." // what each token of the dev vault begins with
 )
 
 // faultCases name, for each kind of trouble, how a run ends and how many

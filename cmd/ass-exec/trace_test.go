@@ -20,9 +20,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// canaryToken is what each token of the dev vault begins with.
-const canaryToken = "eyJkZXY."
-
 // forms are the spellings under which a secret could be left somewhere.
 func forms(secret string) []string {
 	if len(secret) < 16 {
