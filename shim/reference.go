@@ -84,7 +84,7 @@ func (r *Reference) set(name, value string, hasValue bool) error {
 		r.Default = &value
 	case "field":
 		if value == "" || strings.HasPrefix(value, "/") && !validPointer(value) {
-			return errors.New("option field needs a name or a JSON pointer, as in field=password or field=/db/password")
+			return errors.New("option field needs a name or a JSON pointer (of 256 steps and 4 KiB at most), as in field=password or field=/db/password")
 		}
 		r.Field = value
 	case "decode":
