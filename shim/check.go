@@ -53,7 +53,7 @@ func Check(network func() context.Context, cfg Config, version string, log *slog
 	if len(local) == 0 && remote == nil && len(cfg.Argv) > 0 {
 		var cmd *Command
 		if cmd, remote = p.build(rows); remote == nil {
-			report.Command = cmd.Path
+			report.Command = cmd.name()
 		}
 	}
 	problems := slices.Concat(local, AsErrors(remote))
@@ -74,10 +74,7 @@ func Check(network func() context.Context, cfg Config, version string, log *slog
 
 func (r row) variable() Variable {
 	v := Variable{Name: r.Name, Origin: r.Origin}
-	var paths, tiers []string
-	for _, ref := range r.Value.Refs() {
-		paths = append(paths, string(ref))
-	}
+	var tiers []string
 	for _, s := range r.sources {
 		if s.version > 0 {
 			v.Versions = append(v.Versions, s.version)
@@ -86,7 +83,7 @@ func (r row) variable() Variable {
 			tiers = append(tiers, s.tier)
 		}
 	}
-	v.Path, v.Tier = strings.Join(paths, ", "), strings.Join(tiers, ", ")
+	v.Path, v.Tier = r.Value.paths(), strings.Join(tiers, ", ")
 	switch {
 	case len(r.errs) > 0:
 		v.Problem = strings.TrimPrefix(r.errs.Error(), r.Origin+": "+r.Name+": ")

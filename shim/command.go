@@ -14,6 +14,10 @@ type Command struct {
 	Env   []string // the whole environment, secrets included
 	Files []File   // secrets that the command reads from a file
 
+	// SecretPath says that Path comes from a PATH that is a secret's value, and
+	// must not be told.
+	SecretPath bool
+
 	// Secrets are what the filter of the output hides: the secrets that Env
 	// and Files are made of, as a whole and in the parts they come in.
 	Secrets []vault.Secret

@@ -116,7 +116,18 @@ func (c *Command) Failure(err error) *Error {
 		e = cannotRunError(c.Argv[0], c.Path+": "+err.Error())
 	}
 	e.Err = err
+	if c.SecretPath {
+		e.hide(c.Path, c.name())
+	}
 	return e
+}
+
+// name is what messages and reports call the file to execute.
+func (c *Command) name() string {
+	if c.SecretPath {
+		return c.Argv[0]
+	}
+	return c.Path
 }
 
 func machineOf(path string) string {

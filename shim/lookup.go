@@ -35,24 +35,57 @@ func lookPath(name string, env []string) (string, *Error) {
 	if !ok {
 		path = defaultPath
 	}
-	var found *Error // why what was found cannot run
+	file, err := searchPath(name, path)
+	switch {
+	case file == "":
+		return "", notFoundError(name, "not found in PATH="+path)
+	case err != nil:
+		return "", err
+	}
+	return file, nil
+}
+
+// lookSecretPath is lookPath where PATH is the value of a secret, which no
+// message repeats; source says which.
+func lookSecretPath(name string, env []string, source string) (string, *Error) {
+	path, ok := lookupEnv(env, "PATH")
+	if !ok || name == "" || strings.Contains(name, "/") {
+		return lookPath(name, env)
+	}
+	file, err := searchPath(name, path)
+	switch {
+	case file == "":
+		return "", notFoundError(name, "not found in the PATH that "+source+" gives")
+	case err != nil:
+		return "", err.hide(file, name)
+	}
+	return file, nil
+}
+
+// hide has the message name a file as the user did, without its folder.
+func (e *Error) hide(file, name string) *Error {
+	e.Msg = strings.ReplaceAll(e.Msg, file, name)
+	return e
+}
+
+// searchPath returns the file to execute, or what was found first and why it
+// cannot run, or nothing.
+func searchPath(name, path string) (found string, why *Error) {
 	for _, dir := range strings.Split(path, ":") {
 		if dir == "" {
 			dir = "."
 		}
 		file := strings.TrimSuffix(dir, "/") + "/" + name
 		err := checkExecutable(name, file)
-		if err == nil {
+		switch {
+		case err == nil:
 			return file, nil
-		}
-		if found == nil && !errors.Is(err, fs.ErrNotExist) {
-			found = err
+		case errors.Is(err, fs.ErrNotExist):
+		case why == nil:
+			found, why = file, err
 		}
 	}
-	if found != nil {
-		return "", found
-	}
-	return "", notFoundError(name, "not found in PATH="+path)
+	return found, why
 }
 
 // checkExecutable tells early, before anything is fetched, what execve would

@@ -3,6 +3,8 @@ package shim
 import (
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -79,6 +81,29 @@ func TestLookupFollowsExecvp(t *testing.T) {
 				t.Errorf("got %+v\nwant %d %s", err, tt.code, tt.msg)
 			}
 		})
+	}
+}
+
+// A PATH that was fetched is a secret's value.
+func TestLookupPrintsNoPathThatWasFetched(t *testing.T) {
+	dir := tree(t)
+	for _, tt := range []struct{ name, msg string }{
+		{"nope", `command "nope": not found in the PATH that a/PATH gives`},
+		{"folder", `command "folder" cannot run: folder is a directory`},
+		{"only", `command "only" cannot run: only is not executable (mode -rw-------)`},
+		{"gone", `command "gone": gone is there, but its #! line names "/no/such/interpreter", which is not`},
+		{"loop", `command "loop" cannot run: loop: too many levels of symbolic links`},
+		{dir + "/nope", `command "` + dir + `/nope": no such file`},
+	} {
+		if path, err := lookSecretPath(tt.name, []string{"PATH=/no:" + dir + "/two"}, "a/PATH"); err == nil || err.Msg != tt.msg || path != "" {
+			t.Errorf("got %q, %v; want %s", path, err, tt.msg)
+		}
+	}
+	cmd := Command{Path: dir + "/two/tool", Argv: []string{"tool"}, SecretPath: true}
+	for _, err := range []error{syscall.ENOENT, syscall.ENOEXEC, syscall.EACCES} {
+		if got := cmd.Failure(err); strings.Contains(got.Msg, dir) {
+			t.Errorf("got %s", got.Msg)
+		}
 	}
 }
 

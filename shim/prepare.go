@@ -161,11 +161,9 @@ func (p *plan) build(rows []row) (*Command, error) {
 	cmd := &Command{Path: p.path, Argv: p.cfg.Argv, Env: env, Files: filesOf(rows, env)}
 	cmd.Secrets = p.secrets(rows)
 	if cmd.Path == "" {
-		path, err := lookPath(cmd.Argv[0], env)
-		if err != nil {
+		if err := cmd.look(rows); err != nil {
 			return nil, Errors{err}
 		}
-		cmd.Path = path
 	}
 	if err := checkTotal(cmd.Path, cmd.Argv, env, argLimit()); err != nil {
 		return nil, Errors{err}
@@ -190,6 +188,18 @@ func (p *plan) secrets(rows []row) []vault.Secret {
 		all = append(all, p.key, p.cfg.Key, vault.NewSecret(apiKey))
 	}
 	return all
+}
+
+// look finds the file to execute where PATH is mapped.
+func (c *Command) look(rows []row) (err *Error) {
+	i := slices.IndexFunc(rows, func(r row) bool { return r.Name == "PATH" && !r.absent })
+	if i < 0 {
+		c.Path, err = lookPath(c.Argv[0], c.Env)
+		return err
+	}
+	c.SecretPath = true
+	c.Path, err = lookSecretPath(c.Argv[0], c.Env, rows[i].Value.paths())
+	return err
 }
 
 func distinctRefs(bindings []Binding) []vault.Ref {

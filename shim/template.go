@@ -170,6 +170,15 @@ func (t Template) Refs() []vault.Ref {
 	return refs
 }
 
+// paths are the secrets named, as one text.
+func (t Template) paths() string {
+	var paths []string
+	for _, ref := range t.Refs() {
+		paths = append(paths, string(ref))
+	}
+	return strings.Join(paths, ", ")
+}
+
 // String writes the value as ParseValue reads it.
 func (t Template) String() string {
 	if t.bare {

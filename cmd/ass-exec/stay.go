@@ -46,8 +46,9 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Command, watcher *shim.
 		change(supervisor, cfg.OnChange, fresh, report)
 	})
 	started := cmd.ByShell()
-	*cmd = shim.Command{Path: cmd.Path, Argv: cmd.Argv} // holds no secret any longer
-	debug.FreeOSMemory()                                // of what it took to fetch them
+	// It holds no secret any longer, nor do we what it took to fetch them.
+	*cmd = shim.Command{Path: cmd.Path, Argv: cmd.Argv, SecretPath: cmd.SecretPath}
+	debug.FreeOSMemory()
 	status, err := supervisor.Run(started)
 	filter.finish()
 	var pathErr *os.PathError
