@@ -3,6 +3,7 @@ package shim
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -15,13 +16,10 @@ const maxKeyFile = 64 << 10 // bytes
 func (c *Config) agentKey() (vault.Secret, *Error) {
 	source, key := "ASS_AGENT_KEY", c.Key.Reveal()
 	if c.KeyFile != "" {
-		source = "ASS_AGENT_KEY_FILE " + c.KeyFile
+		source = c.keyFileName()
 		b, err := readAtMost(c.KeyFile, maxKeyFile)
 		if err != nil {
-			return vault.Secret{}, &Error{
-				Code: CodeConfig, Msg: "ASS_AGENT_KEY_FILE: " + err.Error(), Err: err,
-				Hint: "mount the file where the variable says, readable for the user the container runs as",
-			}
+			return vault.Secret{}, c.keyFileError(err)
 		}
 		key = string(b)
 	}
@@ -47,6 +45,27 @@ func (c *Config) agentKey() (vault.Secret, *Error) {
 	return vault.NewSecret(strings.Clone(key)), nil
 }
 
+// keyFileName is what messages call the key file. What has no slash may be the
+// key itself.
+func (c *Config) keyFileName() string {
+	if !strings.Contains(c.KeyFile, "/") || looksLikeValue(c.KeyFile) {
+		return "ASS_AGENT_KEY_FILE"
+	}
+	return "ASS_AGENT_KEY_FILE " + c.KeyFile
+}
+
+func (c *Config) keyFileError(err error) *Error {
+	name := c.keyFileName()
+	e := &Error{
+		Code: CodeConfig, Msg: name + ": " + reasonOf(err), Err: err,
+		Hint: "mount the file where the variable says, readable for the user the container runs as",
+	}
+	if !strings.Contains(name, "/") {
+		e.Hint = "the variable takes the path of a file, like /run/secrets/agent-key; a key itself goes into ASS_AGENT_KEY"
+	}
+	return e
+}
+
 // readAtMost reads a file of at most limit bytes. Its errors name the file.
 func readAtMost(name string, limit int64) ([]byte, error) {
 	f, err := os.Open(name)
@@ -56,7 +75,7 @@ func readAtMost(name string, limit int64) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(b)) > limit {
-		err = fmt.Errorf("%s is larger than %d bytes", name, limit)
+		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("larger than %d bytes", limit)}
 	}
 	return b, err
 }

@@ -1,0 +1,39 @@
+package shim
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Somebody may have put the key itself where its file belongs.
+func TestKeyInThePlaceOfItsFileIsNotQuoted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const hint = "the variable takes the path of a file, like /run/secrets/agent-key; a key itself goes into ASS_AGENT_KEY"
+	for _, key := range []string{"hunter2-secret", "ass_0123456789abcdef01234567", "production/ass_0123456789abcdef01234567", strings.Repeat("k", 5000)} {
+		cfg := Config{KeyFile: key}
+		_, err := cfg.agentKey()
+		if err == nil || err.Code != CodeConfig || err.Hint != hint || !strings.HasPrefix(err.Msg, "ASS_AGENT_KEY_FILE: ") || strings.Contains(err.Msg, key) {
+			t.Errorf("%.40s: got %+v", key, err)
+		}
+	}
+}
+
+func TestKeyFileIsNamedInItsErrors(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"empty": " \n", "space": "a b", "large": strings.Repeat("k", maxKeyFile+1)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{
+		"none": ": no such file or directory", ".": ": is a directory",
+		"empty": " is empty", "space": " holds a character that no agent key has", "large": ": larger than 65536 bytes",
+	} {
+		cfg := Config{KeyFile: dir + "/" + name}
+		if _, err := cfg.agentKey(); err == nil || err.Msg != "ASS_AGENT_KEY_FILE "+dir+"/"+name+want {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
