@@ -37,6 +37,7 @@ const (
 // immediate retries without end and a full connection with more of them.
 type pool struct {
 	scheme, address string
+	dialer          *dialer
 	transport       *http.Transport // HTTP/2 where the server has it
 	http1           *http.Transport
 
@@ -64,7 +65,7 @@ type conn struct {
 }
 
 func newPool(base *url.URL, roots func() (*x509.CertPool, error), only1 bool, secrets int) *pool {
-	p := &pool{scheme: base.Scheme, address: base.Host, only1: only1}
+	p := &pool{scheme: base.Scheme, address: base.Host, dialer: newDialer(), only1: only1}
 	p.spares = min(maxConns, 1+secrets/secretsPerConn) - 1
 	if base.Port() == "" {
 		p.address = net.JoinHostPort(base.Hostname(), map[string]string{"http": "80", "https": "443"}[base.Scheme])
@@ -95,7 +96,7 @@ func (p *pool) newTransport(roots func() (*x509.CertPool, error), h2 bool) *http
 	var rootsErr error
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		start := time.Now()
-		c, err := (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, network, address)
+		c, err := p.dialer.DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
@@ -252,6 +253,7 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 	p.dialing--
 	defer p.wake(maxStreams)
 	if err != nil {
+		p.shun(c)
 		return nil, err
 	}
 	if p.closed {
@@ -261,6 +263,14 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 	c.ClientConn = cc
 	p.conns = append(p.conns, c)
 	return c, nil
+}
+
+// shun lets the next connection begin at another address than c's, if the
+// name has another.
+func (p *pool) shun(c *conn) {
+	if c.tcp != nil {
+		p.dialer.shun(c.tcp.RemoteAddr().String())
+	}
 }
 
 // openSpares opens the further connections that many secrets are worth, if the
@@ -305,6 +315,9 @@ func (p *pool) put(c *conn, left condition) {
 	c.inFlight--
 	c.broken = c.broken || left != reusable
 	p.only1 = p.only1 || left == failed && c.h2
+	if left == failed {
+		p.shun(c)
+	}
 	if c.inFlight == 0 && !c.usable(p.only1) {
 		_ = c.Close()
 		p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
