@@ -2,7 +2,6 @@ package shim
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/vault"
@@ -14,18 +13,6 @@ type listing struct {
 	items     []vault.Listed
 	err       *vault.Error
 }
-
-// Names that decide how a program or a shell starts are set by nobody who can
-// only write a secret into a namespace. So are ours.
-var (
-	protectedPrefixes = []string{"LD_", "DYLD_", "GIT_", "ASS_", "BASH_FUNC_"}
-	protectedNames    = []string{
-		"PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "ZDOTDIR",
-		"NODE_OPTIONS", "NODE_PATH", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PERL5LIB", "PERL5OPT", "PERL5DB",
-		"RUBYOPT", "RUBYLIB", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH",
-		"GCONV_PATH", "GLIBC_TUNABLES", "GODEBUG", "PHPRC", "PHP_INI_SCAN_DIR",
-	}
-)
 
 // imports makes a binding of every listed secret whose variable is not mapped
 // already, or lists everything that stands in the way.
@@ -68,8 +55,8 @@ func (p *plan) checkImport(name string, ref, other vault.Ref) *Error {
 	switch {
 	case other != "":
 		e.Msg = fmt.Sprintf("namespace: %s and %s would both be %s", other, ref, name)
-	case protected(name):
-		e.Msg = fmt.Sprintf("namespace: %s would set %s, which decides how programs start", ref, name)
+	case protected(name) != "":
+		e.Msg = fmt.Sprintf("namespace: %s would set %s, a protected name (%s)", ref, name, protected(name))
 	case !validName(name):
 		e.Msg = fmt.Sprintf("namespace: %s would be %s, which is no name of a variable", ref, name)
 	default:
@@ -89,11 +76,6 @@ func variableOf(ref vault.Ref) string {
 		}
 		return '_'
 	}, ref.Key())
-}
-
-func protected(name string) bool {
-	return slices.Contains(protectedNames, name) ||
-		slices.ContainsFunc(protectedPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
 func listError(l listing) *Error {
