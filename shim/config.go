@@ -31,7 +31,7 @@ type Config struct {
 	URL          *url.URL
 	AllowHTTP    bool
 	Roots        vault.Roots
-	MappingFile  string   // empty: the first of DefaultMappings that exists
+	MappingFile  string   // empty: one of those that are read unnamed
 	Namespaces   []string // to import whole
 	Resolve      []string // inherited variables that may hold references; or all, or none
 	PreserveEnv  bool
@@ -53,7 +53,8 @@ type Config struct {
 	Version         bool
 	Help            bool
 
-	marker string // the variable that makes none the default of Resolve
+	marker        string // the variable that makes none the default of Resolve
+	systemMapping string // the constant, but for tests
 }
 
 // setting is one thing that can be configured, by a flag, a variable or both.
@@ -89,7 +90,7 @@ var settings = []setting{
 		set: text(func(c *Config) *string { return &c.Roots.CAFile }),
 	},
 	{
-		flag: "mapping", env: "ASS_MAPPING", arg: "FILE", def: "./ass.env, then /etc/ass-exec/ass.env",
+		flag: "mapping", env: "ASS_MAPPING", arg: "FILE", def: "./ass.env or /etc/ass-exec/ass.env",
 		help: "which secret feeds which variable",
 		set:  text(func(c *Config) *string { return &c.MappingFile }),
 	},
@@ -175,6 +176,7 @@ func ParseConfig(args, environ []string) (Config, error) {
 	cfg := Config{
 		Environ: environ, Timeout: time.Minute, ApprovalTimeout: 10 * time.Minute, TokenTTL: 5 * time.Minute,
 		OnChange: "restart", StopTimeout: 10 * time.Second, Resolve: []string{resolveAll}, marker: strangersMarker(environ),
+		systemMapping: systemMapping,
 	}
 	if cfg.marker != "" {
 		cfg.Resolve = []string{resolveNone}

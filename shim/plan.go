@@ -3,15 +3,20 @@ package shim
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"sync"
 
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
-// DefaultMappings are read, the first that exists, where none is named.
-var DefaultMappings = []string{"ass.env", "/etc/ass-exec/ass.env"}
+// The mappings that are read where none is named.
+const (
+	localMapping  = "ass.env" // of a directory that may be somebody else's
+	systemMapping = "/etc/ass-exec/ass.env"
+)
 
 // plan is a run as far as it is known without the network.
 type plan struct {
@@ -92,29 +97,78 @@ func (p *plan) bind() (found bool, problems Errors) {
 
 // readMapping reads the mapping file, if there is one.
 func (c *Config) readMapping() (bindings []Binding, found bool, problems Errors) {
-	names, named := DefaultMappings, false
+	name, problem := c.mappingFile()
+	if problem != nil {
+		return nil, true, Errors{problem}
+	}
+	if name == "" || name == os.DevNull {
+		return nil, false, nil
+	}
+	data, err := readAtMost(name, maxMapping)
+	if err != nil {
+		return nil, true, Errors{{
+			Code: CodeConfig, Msg: "mapping: " + err.Error(), Err: err,
+			Hint: "name the mapping file with --mapping or ASS_MAPPING, readable for the user the container runs as",
+		}}
+	}
+	bindings, err = ParseMapping(name, data)
+	problems = AsErrors(err)
+	if c.MappingFile == "" && name == localMapping {
+		problems = append(problems, checkUnnamed(bindings)...)
+	}
+	return bindings, true, problems
+}
+
+// mappingFile returns the mapping to read, "" for none. One that nobody named
+// must not take the place of what somebody has set up: a cloned repository or
+// a folder of uploads may bring it along.
+func (c *Config) mappingFile() (string, *Error) {
 	if c.MappingFile != "" {
-		names, named = []string{c.MappingFile}, true
+		return c.MappingFile, nil
 	}
-	for _, name := range names {
-		data, err := readAtMost(name, maxMapping)
-		if errors.Is(err, fs.ErrNotExist) && !named {
-			continue
-		}
-		if err != nil {
-			return nil, true, Errors{{
-				Code: CodeConfig, Msg: "mapping: " + err.Error(), Err: err,
-				Hint: "name the mapping file with --mapping or ASS_MAPPING, readable for the user the container runs as",
-			}}
-		}
-		bindings, err := ParseMapping(name, data)
-		return bindings, true, AsErrors(err)
+	local, err := os.Stat(localMapping)
+	noLocal := errors.Is(err, fs.ErrNotExist)
+	system, err := os.Stat(c.systemMapping)
+	noSystem := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case noLocal && noSystem:
+		return "", nil
+	case noLocal, os.SameFile(local, system):
+		return c.systemMapping, nil
+	case !noSystem:
+		return "", unnamedError(c.systemMapping + " is there too, and neither was named")
 	}
-	return nil, false, nil
+	for _, kv := range c.Environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if _, isReference, _ := ParseInherited(value); isReference && name != "" && c.resolves(name) {
+			return "", unnamedError("the environment holds a reference too (" + name + "), and the mapping was not named")
+		}
+	}
+	return localMapping, nil
+}
+
+// checkUnnamed refuses protected names in a mapping that nobody named.
+func checkUnnamed(bindings []Binding) Errors {
+	var problems Errors
+	for _, b := range bindings {
+		if why := protected(b.Name); why != "" {
+			e := unnamedError(fmt.Sprintf("%s is a protected name (%s), and the mapping was not named", b.Name, why))
+			e.Msg = b.Origin + strings.TrimPrefix(e.Msg, localMapping)
+			problems = append(problems, e)
+		}
+	}
+	return problems
+}
+
+func unnamedError(what string) *Error {
+	return &Error{
+		Code: CodeConfig, Msg: localMapping + ": " + what,
+		Hint: "name the mapping to use, as in ASS_MAPPING=./" + localMapping + "; ASS_MAPPING=" + os.DevNull + " is none",
+	}
 }
 
 func (p *plan) nothingToDoError() *Error {
-	none := "no secret is asked for: no mapping file (" + strings.Join(DefaultMappings, ", ") + "), "
+	none := "no secret is asked for: no mapping file (" + localMapping + ", " + systemMapping + "), "
 	if len(p.unresolved) > 0 {
 		return &Error{
 			Code: CodeConfig,

@@ -1,0 +1,103 @@
+package shim
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// readUnnamed reads the mapping of a folder with an ass.env, and with the
+// given text in place of /etc/ass-exec/ass.env, if there is one.
+func readUnnamed(t *testing.T, local, system string, environ ...string) (read string, err error) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	cfg, err := ParseConfig([]string{"true"}, environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.systemMapping = filepath.Join(t.TempDir(), "system.env")
+	for file, text := range map[string]string{localMapping: local, cfg.systemMapping: system} {
+		if text == "" {
+			continue
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bindings, found, problems := cfg.readMapping()
+	for _, b := range bindings {
+		read += b.Name
+	}
+	if !found {
+		read = "none"
+	}
+	msg := strings.ReplaceAll(fmt.Sprint(problems.orNil()), cfg.systemMapping, systemMapping)
+	if len(problems) == 0 {
+		return read, nil
+	}
+	return "", fmt.Errorf("%d %s", ExitCode(problems), msg)
+}
+
+func TestUnnamedMappingReplacesNothing(t *testing.T) {
+	const both = "78 ass.env: /etc/ass-exec/ass.env is there too, and neither was named"
+	const beside = "78 ass.env: the environment holds a reference too (URL), and the mapping was not named"
+	for _, tt := range []struct {
+		local, system string
+		environ       []string
+		want          string
+	}{
+		{"L=a/L", "", nil, "L"},
+		{"", "S=a/S", nil, "S"},
+		{"", "", nil, "none"},
+		{"L=a/L", "S=a/S", nil, both},
+		{"#", "S=a/S", nil, both},
+		{"L=a/L", "S=a/S", []string{"ASS_MAPPING=ass.env"}, "L"},
+		{"L=a/L", "S=a/S", []string{"ASS_MAPPING=/dev/null"}, "none"},
+		{"L=a/L", "", []string{"URL=ass://a/B"}, beside},
+		{"URL=a/B", "", []string{"URL=ass://a/B"}, beside},
+		{"L=a/L", "", []string{"URL=x ${ass://a/B}"}, beside},
+		{"L=a/L", "", []string{"URL=ass://a/B", "ASS_RESOLVE=none"}, "L"},
+		{"L=a/L", "", []string{"URL=ass://a/B", "CI=true"}, "L"},
+		{"L=a/L", "", []string{"LC_X=ass://a/B", "ASS_X=ass://a/B", "=ass://a/B"}, "L"},
+		{"L=a/L", "", []string{"URL=ass://a/B", "ASS_MAPPING=ass.env"}, "L"},
+		{"", "S=a/S", []string{"URL=ass://a/B"}, "S"},
+	} {
+		got, err := readUnnamed(t, tt.local, tt.system, tt.environ...)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%q, %q, %q: got %s, want %s", tt.local, tt.system, tt.environ, got, tt.want)
+		}
+	}
+}
+
+func TestUnnamedMappingSetsNoProtectedName(t *testing.T) {
+	const code = "L=a/L\nNODE_OPTIONS=a/O\nnpm_config_script_shell=a/S\n"
+	want := "78 ass.env:2: NODE_OPTIONS is a protected name (code that Node.js loads), and the mapping was not named\n" +
+		"ass.env:3: npm_config_script_shell is a protected name (settings of npm, which run programs), and the mapping was not named"
+	if _, err := readUnnamed(t, code, ""); fmt.Sprint(err) != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	if got, err := readUnnamed(t, "", code); got != "LNODE_OPTIONSnpm_config_script_shell" {
+		t.Errorf("the system's: got %s, %v", got, err)
+	}
+	if got, err := readUnnamed(t, code, "", "ASS_MAPPING=./ass.env"); got != "LNODE_OPTIONSnpm_config_script_shell" {
+		t.Errorf("named: got %s, %v", got, err)
+	}
+}
+
+// A working directory of /etc/ass-exec, or a link to the file there.
+func TestSystemMappingInTheWorkingDirectoryIsTheSystems(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.WriteFile(localMapping, []byte("NODE_OPTIONS=a/O\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := &Config{systemMapping: filepath.Join(dir, localMapping)}
+	if bindings, _, problems := cfg.readMapping(); len(bindings) != 1 || len(problems) > 0 {
+		t.Errorf("got %v, %v", bindings, problems)
+	}
+}
