@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 	"unicode"
 
 	"github.com/agent-secret-store/ass-exec/shim"
@@ -20,7 +22,7 @@ import (
 // unless it is asked for; no value, token, key or body, ever; control
 // characters escaped, whoever they come from.
 type reporter struct {
-	w    *carefulWriter
+	w    io.Writer
 	json bool
 	log  *slog.Logger
 }
@@ -30,7 +32,7 @@ func newReporter(w io.Writer, json, verbose bool) *reporter {
 	if verbose {
 		level = slog.LevelInfo
 	}
-	r := &reporter{w: &carefulWriter{w: w}, json: json}
+	r := &reporter{w: &stderrWriter{to: w}, json: json}
 	if json {
 		r.log = slog.New(slog.NewJSONHandler(r.w, &slog.HandlerOptions{Level: level}))
 	} else {
@@ -39,17 +41,65 @@ func newReporter(w io.Writer, json, verbose bool) *reporter {
 	return r
 }
 
-// carefulWriter keeps a broken stderr from ending the process: writing to it
-// is then an error like any other, and no reason not to go on. The command gets
-// SIGPIPE as it was: execve and fork leave no handler.
-type carefulWriter struct {
-	w    io.Writer
-	once sync.Once
+// stderrWriter keeps a stderr that is broken from ending the process, and one
+// that nobody reads from holding it up. The command gets SIGPIPE as it was:
+// execve and fork leave no handler.
+type stderrWriter struct {
+	to io.Writer
+
+	mu    sync.Mutex
+	lines chan line
+	late  chan struct{} // of a line that is no longer waited for
 }
 
-func (c *carefulWriter) Write(b []byte) (int, error) {
-	c.once.Do(func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) })
-	return c.w.Write(b)
+type line struct {
+	text    []byte
+	written chan struct{} // closed when it is
+}
+
+const (
+	stderrPatience = 300 * time.Millisecond // what reads is busy, at most
+	stderrBacklog  = 64                     // lines; more are dropped
+)
+
+// Write waits until b is written, so that it comes before what the command
+// writes, but not for long, and not at all behind a line that is stuck: those
+// are written when stderr takes them, if that is before the end.
+func (w *stderrWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lines == nil {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+		w.lines = make(chan line, stderrBacklog)
+		go w.run()
+	}
+	l := line{bytes.Clone(b), make(chan struct{})}
+	select {
+	case w.lines <- l:
+	default: // nobody has been reading for long
+		return len(b), nil
+	}
+	if w.late != nil {
+		select {
+		case <-w.late:
+			w.late = nil
+		default:
+			return len(b), nil
+		}
+	}
+	select {
+	case <-l.written:
+	case <-time.After(stderrPatience):
+		w.late = l.written
+	}
+	return len(b), nil
+}
+
+func (w *stderrWriter) run() {
+	for l := range w.lines {
+		_, _ = w.to.Write(l.text)
+		close(l.written)
+	}
 }
 
 // failure tells everything that is wrong and returns the exit status for it.

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/agent-secret-store/ass-exec/vault/devvault"
+)
+
+// fullPipe is a pipe that takes nothing any more, and that nobody reads.
+func fullPipe(t *testing.T) *os.File {
+	t.Helper()
+	var fds [2]int
+	if err := unix.Pipe(fds[:]); err != nil {
+		t.Fatal(err)
+	}
+	read, write := os.NewFile(uintptr(fds[0]), "read"), os.NewFile(uintptr(fds[1]), "full")
+	t.Cleanup(func() { read.Close(); write.Close() })
+	if err := unix.SetNonblock(fds[1], true); err != nil {
+		t.Fatal(err)
+	}
+	for n := 4096; n > 0; n /= 2 {
+		for err := error(nil); err == nil; {
+			_, err = unix.Write(fds[1], make([]byte, n))
+		}
+	}
+	if err := unix.SetNonblock(fds[1], false); err != nil {
+		t.Fatal(err)
+	}
+	return write
+}
+
+func TestFullStderrDoesNotProlongTheBudget(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		cmd := command(t, broken(t), "-v", "--timeout=1s", "--log-format="+format, "true")
+		cmd.Stderr = fullPipe(t)
+		start := time.Now()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if got := waitStatus(t, cmd); got != 69 {
+			t.Errorf("%s: got status %d, want 69", format, got)
+		}
+		if d := time.Since(start); d > limit/2 {
+			t.Errorf("%s: it took %s", format, d)
+		}
+	}
+}
+
+func TestSignalEndsTheFetchBehindAFullStderr(t *testing.T) {
+	refused := make(chan struct{}, 100)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		refused <- struct{}{}
+	}))
+	defer s.Close()
+	cmd := command(t, s.URL, "-v", "true")
+	cmd.Stderr = fullPipe(t)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // it has tried to warn by then
+		select {
+		case <-refused:
+		case <-time.After(limit):
+			t.Error("it does not go on")
+		}
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if got := waitStatus(t, cmd); got != 143 {
+		t.Errorf("got status %d, want 143", got)
+	}
+}
+
+func TestFullStderrDoesNotKeepTheCommandFromRunning(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/B", "value")
+	for _, flags := range [][]string{{"-v"}, {"-v", "--init"}} {
+		cmd := command(t, "", append(flags, "sh", "-c", "exit 3")...)
+		cmd.Env, cmd.Stderr = append(env, "X=ass://a/B"), fullPipe(t)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if got := waitStatus(t, cmd); got != 3 {
+			t.Errorf("%q: got status %d, want 3", flags, got)
+		}
+	}
+}
