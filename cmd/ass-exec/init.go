@@ -50,7 +50,10 @@ func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
 
 // initOptions are those that every process that stays has.
 func initOptions(cfg shim.Config, report *reporter) supervise.Options {
-	opts := supervise.Options{Group: cfg.Group, StopTimeout: cfg.StopTimeout, Warn: func(msg string) { report.log.Warn(msg) }}
+	opts := supervise.Options{
+		Group: cfg.Group, StopTimeout: cfg.StopTimeout,
+		Warn: func(msg string) { report.log.Warn(msg) }, Info: func(msg string) { report.log.Info(msg) },
+	}
 	opts.Ignored, opts.Blocked = shim.InheritedSignals()
 	return opts
 }

@@ -5,8 +5,6 @@ import (
 	"os"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/agent-secret-store/ass-exec/shim"
 )
 
@@ -34,6 +32,7 @@ func (s *Supervisor) start(cmd shim.Command) error {
 		return &os.PathError{Op: "exec", Path: cmd.Path, Err: err}
 	}
 	s.pid, s.group = pid, pid
+	s.opts.Info(fmt.Sprintf("started the command, pid %d", pid))
 	return nil
 }
 
@@ -66,12 +65,16 @@ func (s *Supervisor) forward(sig syscall.Signal) {
 
 // send delivers sig to the command, or to its group if so configured.
 func (s *Supervisor) send(sig syscall.Signal) {
-	to := s.pid
+	to, name := s.pid, fmt.Sprintf("pid %d", s.pid)
 	if s.opts.Group {
-		to = -s.group
+		to, name = -s.group, fmt.Sprintf("process group %d", s.group)
 	}
-	if err := syscall.Kill(to, sig); err != nil && err != syscall.ESRCH {
-		s.opts.Warn(fmt.Sprintf("%s did not reach the command (%v): it does not know of it; run it as the user that runs ass-exec", unix.SignalName(sig), err))
+	switch err := syscall.Kill(to, sig); err {
+	case nil:
+		s.opts.Info(fmt.Sprintf("sent %s to %s", signalName(sig), name))
+	case syscall.ESRCH:
+	default:
+		s.opts.Warn(fmt.Sprintf("%s did not reach the command (%v): it does not know of it; run it as the user that runs ass-exec", signalName(sig), err))
 	}
 }
 
@@ -88,6 +91,7 @@ func groupExists(group int) bool {
 func (s *Supervisor) ended(ws syscall.WaitStatus) {
 	s.pid = 0
 	s.status = exitStatus(ws)
+	s.opts.Info("the command " + howItEnded(ws))
 	s.tty.reclaim(s.group)
 	if s.plan != follow || s.opts.Group {
 		// What it leaves would be in the way of the next one.
@@ -127,4 +131,5 @@ func (s *Supervisor) stopped(sig syscall.Signal) {
 func (s *Supervisor) resume() {
 	s.tty.lend(s.group)
 	s.sendGroup(syscall.SIGCONT)
+	s.opts.Info(fmt.Sprintf("sent SIGCONT to process group %d", s.group))
 }

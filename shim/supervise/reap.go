@@ -1,6 +1,9 @@
 package supervise
 
-import "syscall"
+import (
+	"fmt"
+	"syscall"
+)
 
 // reap waits for every child that has ended, adopted ones included: one
 // SIGCHLD can stand for many.
@@ -27,4 +30,11 @@ func exitStatus(ws syscall.WaitStatus) int {
 		return 128 + int(ws.Signal())
 	}
 	return ws.ExitStatus()
+}
+
+func howItEnded(ws syscall.WaitStatus) string {
+	if ws.Signaled() {
+		return "was ended by " + signalName(ws.Signal())
+	}
+	return fmt.Sprintf("ended with status %d", ws.ExitStatus())
 }

@@ -1,10 +1,13 @@
 package supervise
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"slices"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/agent-secret-store/ass-exec/shim"
 )
@@ -106,4 +109,12 @@ func (in *intake) ends(sig syscall.Signal, stopping bool) bool {
 		return false
 	}
 	return !slices.Contains(in.ignored, sig) // nohup
+}
+
+// signalName is for messages. Real-time signals have only a number.
+func signalName(sig syscall.Signal) string {
+	if name := unix.SignalName(sig); name != "" {
+		return name
+	}
+	return fmt.Sprintf("signal %d", int(sig))
 }

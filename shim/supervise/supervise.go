@@ -42,6 +42,9 @@ type Options struct {
 
 	// Warn is told of troubles that do not keep the command from running.
 	Warn func(message string)
+
+	// Info is told of each start, each signal sent and each end.
+	Info func(message string)
 }
 
 // killWait bounds the wait for the last of a group after SIGKILL: a process
@@ -86,6 +89,9 @@ type Supervisor struct {
 func New(opts Options) *Supervisor {
 	if opts.Warn == nil {
 		opts.Warn = func(string) {}
+	}
+	if opts.Info == nil {
+		opts.Info = func(string) {}
 	}
 	timer := time.NewTimer(0)
 	timer.Stop()
