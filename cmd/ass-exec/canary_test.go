@@ -24,7 +24,7 @@ var failures = []struct {
 	{code: shim.CodeUsage, args: []string{"--" + canaryValue}, want: "unknown flag --" + canaryValue},
 	{code: shim.CodeData, fault: "endpoint=secrets,kind=empty", args: []string{"true"}, want: "environment: X: a/B: the secret is empty"},
 	{code: shim.CodeNotFound, env: []string{"Y=ass://a/NO"}, args: []string{"true"}, want: "environment: Y: a/NO does not exist"},
-	{code: shim.CodeUnavailable, fault: "endpoint=tokens,kind=status,status=503", env: []string{"ASS_TIMEOUT=50ms"}, args: []string{"true"}, want: "HOST answered Service Unavailable (503): Service Unavailable"},
+	{code: shim.CodeUnavailable, fault: "endpoint=tokens,kind=status,status=503,retry-after=90", args: []string{"true"}, want: "HOST answered Service Unavailable (503): Service Unavailable"},
 	{code: shim.CodePending, env: []string{"Y=ass://a/SENSITIVE", "ASS_APPROVAL_TIMEOUT=0"}, args: []string{"true"}, want: "a human must approve secrets:read:a/B secrets:read:a/SENSITIVE: approval apr_3: a human's approval is needed"},
 	{code: shim.CodeProtocol, fault: "endpoint=secrets,kind=html", args: []string{"true"}, want: "environment: X: a/B: the reply is not JSON (200)"},
 	{code: shim.CodeDenied, fault: "endpoint=tokens,kind=status,status=401", args: []string{"true"}, want: "the vault refuses the agent key: not authorized (401): Unauthorized"},
