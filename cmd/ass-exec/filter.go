@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -34,6 +35,8 @@ type stream struct {
 }
 
 func newOutputFilter(secrets []vault.Secret) (*outputFilter, error) {
+	// The spellings of a large secret come and go: memory is dearer than time.
+	debug.SetGCPercent(20)
 	f := &outputFilter{}
 	for _, s := range secrets {
 		f.values = append(f.values, s.Reveal())

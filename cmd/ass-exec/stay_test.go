@@ -2,10 +2,14 @@ package main
 
 import (
 	"bufio"
+	"encoding/base64"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -268,6 +272,35 @@ func TestMaskItselfPrintsNothing(t *testing.T) {
 	status, stdout, stderr := assExec(t, env, "--mask", "true")
 	if status != 0 || stdout+stderr != "" {
 		t.Errorf("got status %d, %q, %q; want 0 and nothing", status, stdout, stderr)
+	}
+}
+
+// What a large secret costs is the most the process ever had: a container has
+// to be given that.
+func TestMaskOfALargeSecretCostsLittleMemory(t *testing.T) {
+	needTool(t, runtime.GOOS == "linux", "/proc")
+	v, env := vaultServer(t, devvault.Config{})
+	random := make([]byte, 750_000)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
+	text := base64.StdEncoding.EncodeToString(random)
+	v.Put("a/SMALL", "hunter2-secret")
+	v.Put("a/LINE", text)
+	v.Put("a/LINES", strings.TrimSpace(strings.ReplaceAll(text, "A", "\n")))
+	peak := func(ref string) int {
+		t.Helper()
+		script := `cat $F; echo; sed -n "s/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p" /proc/$PPID/status`
+		status, stdout, stderr := assExec(t, append(env, "F=ass://"+ref+"&as=file"), "--mask", "sh", "-c", script)
+		kib, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(stdout, "***\n"), "\n"))
+		if status != 0 || err != nil {
+			t.Fatalf("%s: got status %d, %.100q, %q", ref, status, stdout, stderr)
+		}
+		return kib
+	}
+	base := peak("a/SMALL?optional")
+	for _, ref := range []string{"a/LINE?optional", "a/LINES?optional", "a/LINE?decode=base64"} {
+		if got, limit := peak(ref)-base, 64<<10; got > limit {
+			t.Errorf("%s: got %d KiB, want at most %d", ref, got, limit)
+		}
 	}
 }
 

@@ -4,39 +4,52 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"hash/maphash"
 	"net/url"
 	"strconv"
 	"strings"
 )
 
-// patterns returns what to look for, each once: the values, the lines of those
-// with several, and what common encoders make of them.
-func patterns(values []string) []string {
-	var all []string
-	seen := make(map[string]bool)
+// patterns calls found with what to look for, each once: the values, the lines
+// of those with several, and what common encoders make of them.
+func patterns(values []string, block int, found func(string)) {
+	known := make(map[uint64]bool) // by hash, as the forms of a large value are not to be kept
 	add := func(p string) {
-		if len(p) >= floor && !seen[p] {
-			seen[p] = true
-			all = append(all, p)
+		h := maphash.String(seed, p)
+		if len(p) >= floor && !known[h] {
+			known[h] = true
+			found(p)
 		}
 	}
+	done := make(map[string]bool)
 	for _, v := range values {
 		v = strings.Trim(v, "\r\n") // line breaks at the ends are no secret, and keep the output readable
-		if len(v) < floor {
-			continue
-		}
-		textForms(add, v)
-		base64Forms(add, v)
-		base64Forms(add, v+"\n") // echo "$VALUE" | base64
-		// Without the spaces around it, a line is also found where it is
-		// indented otherwise, and a blank line does not cover all indentation.
-		for line := range strings.Lines(v) {
-			if line = strings.TrimSpace(line); len(line) >= floor {
-				textForms(add, line)
-			}
+		if len(v) >= floor && !done[v] {
+			done[v] = true
+			valueForms(add, v, isLarge(v, block))
 		}
 	}
-	return all
+}
+
+// isLarge reports whether v is so long that only few forms of its lines fit.
+func isLarge(v string, block int) bool { return len(v) > 32*block }
+
+func valueForms(add func(string), v string, large bool) {
+	textForms(add, v)
+	base64Forms(add, v, large)
+	base64Forms(add, v+"\n", large) // echo "$VALUE" | base64
+	// Without the spaces around it, a line is also found where it is
+	// indented otherwise, and a blank line does not cover all indentation.
+	for line := range strings.Lines(v) {
+		line = strings.TrimSpace(line)
+		switch {
+		case len(line) < floor:
+		case large:
+			add(line)
+		default:
+			textForms(add, line)
+		}
+	}
 }
 
 // textForms adds s plain, as in a URL and as in a string literal. For most
@@ -96,7 +109,10 @@ func jsonEscape(s string, html bool) string {
 //
 // The floor of four characters applies here too. They hold three bytes of s,
 // and being of a random kind, stand in ordinary text less often than s does.
-func base64Forms(add func(string), s string) {
+//
+// Encoders that break lines do so after 64 or 76 characters. A line is looked
+// for by itself, but of a large value only all of them together.
+func base64Forms(add func(string), s string, large bool) {
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		for before := range 3 {
 			text := enc.EncodeToString([]byte("\x00\x00"[:before] + s))
@@ -108,9 +124,25 @@ func base64Forms(add func(string), s string) {
 		}
 		whole := enc.EncodeToString([]byte(s))
 		for _, width := range []int{64, 76} { // of openssl's and of coreutils' lines
-			for i := 0; i < len(whole); i += width {
-				add(whole[i:min(i+width, len(whole))])
+			lines := chunks(whole, width)
+			if large {
+				add(strings.Join(lines, "\n"))
+				add(strings.Join(lines, "\r\n"))
+				continue
+			}
+			for _, line := range lines {
+				add(line)
 			}
 		}
 	}
+}
+
+// chunks cuts s into pieces of the given length, the last one perhaps shorter.
+func chunks(s string, length int) []string {
+	var all []string
+	for len(s) > length {
+		all = append(all, s[:length])
+		s = s[length:]
+	}
+	return append(all, s)
 }

@@ -73,7 +73,8 @@ func toJSON(t *testing.T, s string) string {
 }
 
 func TestUsualValuesHaveFewPatterns(t *testing.T) {
-	got := patterns([]string{"hunter2", "abc", "", "hunter2\n"})
+	var got []string
+	patterns([]string{"hunter2", "abc", "", "hunter2\n"}, blockSize, func(p string) { got = append(got, p) })
 	want := []string{
 		"hunter2",
 		"aHVudGVyM", "aHVudGVyMg", "aHVudGVyMg==",

@@ -16,14 +16,39 @@
 // The automaton has no states for the first three bytes of a pattern: with
 // many values nearly every byte begins one, and it would never be idle. It
 // is linear in the length of the stream whatever the values are.
+//
+// # How it is small
+//
+// A node for each byte of each spelling of a long value would take hundreds of
+// times its length. So only the head of a long pattern has nodes. The rest is
+// cut into blocks of one length, of which no more than a hash is kept: where a
+// head or a block ends, the next block's length of bytes is looked up. A head
+// counts by itself, and a block wherever one may follow, so that a long value
+// that is cut short or goes on otherwise is replaced up to that block.
 package mask
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"slices"
+	"strings"
+)
 
 // floor is the length of the shortest pattern. Shorter values are ordinary
 // words and numbers: replacing them would garble the output and, by what is
 // missing from it, tell the value.
 const floor = 4
+
+// blockSize is that of a Set; tests take less. A pattern of less than two
+// blocks is all head.
+const blockSize = 128
+
+// A node's depth, which is less than two blocks, is a byte.
+const _ = uint8(2*blockSize - 1)
+
+// seed is the same for all sets, as a block may end under another one than it
+// began under.
+var seed = maphash.MakeSeed()
 
 // A Set is what to look for. It never changes and may serve any number of
 // writers at once.
@@ -32,44 +57,87 @@ type Set struct {
 	starts map[uint32]int32 // a pattern's first four bytes: the node they lead to
 	heads  map[string]bool  // the first one, two and three bytes of each pattern
 	nodes  []node           // nodes[0] is none: no pattern has begun
+	block  int              // length of a block
+	blocks []uint64         // sorted hashes of blocks; the lowest bit is set if another may follow
 }
 
 // A node stands for the first depth bytes of one or more patterns.
 // Its children are a linked list: nearly always there is just one.
 type node struct {
-	last    uint32 // the last four bytes, the latest one on top
-	depth   int32
-	longest int32 // length of the longest pattern ending here, 0 if none does
 	fail    int32 // the node of the longest proper suffix that has one
 	child   int32
 	sibling int32
+	last    byte
+	depth   uint8
+	longest uint8 // length of the longest head ending here, 0 if none does
+	goesOn  bool  // a block may follow
 }
 
-// New compiles the values, each line of those with several, and their base64,
-// URL and JSON forms. Values and lines shorter than four bytes are left out.
-// It is a net under accidents: a program that means to show a value has other
-// ways to write it.
-func New(values []string) *Set {
+// New compiles the values, each line of those with several, and the spellings
+// that logs show. Values and lines shorter than four bytes are left out. It is
+// a net under accidents: a program that means to show a value has other ways
+// to write it.
+func New(values []string) *Set { return newSet(values, blockSize) }
+
+func newSet(values []string, block int) *Set {
 	s := &Set{
 		starts: make(map[uint32]int32),
 		heads:  make(map[string]bool),
-		nodes:  make([]node, 1),
+		nodes:  make([]node, 1, 1+lineNodes(values, block)),
+		block:  block,
 	}
-	for _, p := range patterns(values) {
-		s.add(p)
-	}
+	patterns(values, block, s.addPattern)
+	slices.Sort(s.blocks)
+	s.blocks = slices.Clip(slices.Compact(s.blocks))
 	s.link()
 	return s
 }
 
-func (s *Set) add(pattern string) {
+// lineNodes is what the lines of large values need at most. To grow to so much
+// would take it twice.
+func lineNodes(values []string, block int) int {
+	n := 0
+	for _, v := range values {
+		if !isLarge(v, block) {
+			continue
+		}
+		for line := range strings.Lines(v) {
+			n += min(len(line), 2*block)
+		}
+	}
+	return n
+}
+
+// addPattern makes the head as long as leaves a whole number of blocks.
+func (s *Set) addPattern(pattern string) {
+	head := len(pattern)
+	if head >= 2*s.block {
+		head = s.block + head%s.block
+	}
+	n := s.addHead(pattern[:head])
+	for rest := pattern[head:]; rest != ""; rest = rest[s.block:] {
+		s.nodes[n].goesOn = true
+		s.blocks = append(s.blocks, blockHash(rest[:s.block], len(rest) > s.block))
+	}
+}
+
+func blockHash(block string, goesOn bool) uint64 {
+	h := maphash.String(seed, block) &^ 1
+	if goesOn {
+		h |= 1
+	}
+	return h
+}
+
+// addHead returns the node that the head ends in.
+func (s *Set) addHead(pattern string) int32 {
 	for i := 1; i < floor; i++ {
 		s.heads[pattern[:i]] = true
 	}
 	first := binary.LittleEndian.Uint32([]byte(pattern[:floor]))
 	n := s.starts[first]
 	if n == 0 {
-		n = s.newNode(node{last: first, depth: floor})
+		n = s.newNode(node{last: pattern[floor-1], depth: floor})
 		s.starts[first] = n
 		for _, three := range []uint32{first & 0xffffff, first >> 8} {
 			h := hash(three)
@@ -80,12 +148,13 @@ func (s *Set) add(pattern string) {
 		c := s.child(n, b)
 		if c == 0 {
 			up := s.nodes[n]
-			c = s.newNode(node{last: up.last>>8 | uint32(b)<<24, depth: up.depth + 1, sibling: up.child})
+			c = s.newNode(node{last: b, depth: up.depth + 1, sibling: up.child})
 			s.nodes[n].child = c
 		}
 		n = c
 	}
 	s.nodes[n].longest = s.nodes[n].depth
+	return n
 }
 
 func (s *Set) newNode(n node) int32 {
@@ -96,27 +165,36 @@ func (s *Set) newNode(n node) int32 {
 // link sets where each node continues when its patterns fail. It goes by
 // depth, as a node's answer is built on those of shorter ones.
 func (s *Set) link() {
-	queue := make([]int32, 0, len(s.nodes))
-	for _, n := range s.starts {
-		queue = append(queue, n)
+	type place struct {
+		node int32
+		last uint32 // the last four bytes, the latest one on top
 	}
-	for i := 0; i < len(queue); i++ {
-		up := s.nodes[queue[i]]
-		for c := up.child; c != 0; c = s.nodes[c].sibling {
-			n := &s.nodes[c]
-			n.fail = s.step(up.fail, byte(n.last>>24))
-			if n.fail == 0 {
-				n.fail = s.starts[n.last]
+	var level, next []place
+	for first, n := range s.starts {
+		level = append(level, place{n, first})
+	}
+	for len(level) > 0 {
+		next = next[:0]
+		for _, up := range level {
+			for c := s.nodes[up.node].child; c != 0; c = s.nodes[c].sibling {
+				n := &s.nodes[c]
+				last := up.last>>8 | uint32(n.last)<<24
+				n.fail = s.step(s.nodes[up.node].fail, n.last)
+				if n.fail == 0 {
+					n.fail = s.starts[last]
+				}
+				n.longest = max(n.longest, s.nodes[n.fail].longest)
+				n.goesOn = n.goesOn || s.nodes[n.fail].goesOn
+				next = append(next, place{c, last})
 			}
-			n.longest = max(n.longest, s.nodes[n.fail].longest)
-			queue = append(queue, c)
 		}
+		level, next = next, level
 	}
 }
 
 func (s *Set) child(n int32, b byte) int32 {
 	c := s.nodes[n].child
-	for c != 0 && byte(s.nodes[c].last>>24) != b {
+	for c != 0 && s.nodes[c].last != b {
 		c = s.nodes[c].sibling
 	}
 	return c
@@ -153,6 +231,17 @@ func (s *Set) find(text []byte, i int) (int, int32) {
 		i++
 	}
 	return i, 0
+}
+
+// findBlock reports whether text is a block, and whether another may follow.
+func (s *Set) findBlock(text []byte) (found, goesOn bool) {
+	last := maphash.Bytes(seed, text) &^ 1
+	i, found := slices.BinarySearch(s.blocks, last)
+	if found {
+		i++
+	}
+	goesOn = i < len(s.blocks) && s.blocks[i] == last|1
+	return found || goesOn, goesOn
 }
 
 func hash(b uint32) uint16 {

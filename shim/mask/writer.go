@@ -39,6 +39,7 @@ type Writer struct {
 	next    int    // where in buf the search continues
 	node    int32  // and in which node
 	covered []span // matches in buf, in order, not touching
+	ends    []int  // where in buf a block may begin, in order
 	shown   int    // how much of buf has been written
 	starred bool   // the last byte written was covered
 	out     []byte
@@ -142,11 +143,50 @@ func (w *Writer) push(p []byte) {
 // search finds the matches in buf and returns how many of its bytes no
 // further match can reach.
 func (w *Writer) search() int {
+	for {
+		certain := w.scan()
+		switch {
+		case len(w.ends) == 0:
+			return certain
+		case w.ends[0]+w.set.block > len(w.buf):
+			return min(certain, w.ends[0])
+		}
+		w.takeBlock()
+	}
+}
+
+// expect notes that a block may begin at i.
+func (w *Writer) expect(i int) {
+	if n := len(w.ends); n == 0 || w.ends[n-1] < i {
+		w.ends = append(w.ends, i)
+	}
+}
+
+// takeBlock adds the match of the first block that may be in buf, if it is.
+func (w *Writer) takeBlock() {
+	from, to := w.ends[0], w.ends[0]+w.set.block
+	w.ends = w.ends[:copy(w.ends, w.ends[1:])]
+	found, goesOn := w.set.findBlock(w.buf[from:to])
+	if found {
+		w.cover(from, to)
+	}
+	if goesOn {
+		w.expect(to)
+	}
+}
+
+// scan finds the matches in buf that end before the first block would, so that
+// matches are found in the order of their ends.
+func (w *Writer) scan() int {
+	limit := len(w.buf)
+	if len(w.ends) > 0 {
+		limit = min(limit, w.ends[0]+w.set.block)
+	}
 	// The four bytes before i, and all that is longer, are ruled out when a
 	// node leads nowhere; the last three may still begin something.
 	for i, n := w.next, w.node; ; i -= floor - 1 {
 		if n == 0 {
-			if i, n = w.set.find(w.buf, i); n == 0 {
+			if i, n = w.set.find(w.buf[:limit], i); n == 0 {
 				w.next, w.node = i, 0
 				return i
 			}
@@ -156,11 +196,15 @@ func (w *Writer) search() int {
 			at := &w.set.nodes[n]
 			if at.longest > 0 {
 				w.cover(i-int(at.longest), i)
+				if at.goesOn {
+					w.expect(i)
+					limit = min(limit, w.ends[0]+w.set.block)
+				}
 			}
 			switch {
 			case at.child == 0: // nothing to wait for
 				n = at.fail
-			case i == len(w.buf):
+			case i == limit:
 				w.next, w.node = i, n
 				return i - int(at.depth)
 			default:
@@ -226,6 +270,9 @@ func (w *Writer) forget(n int) {
 	w.buf = w.buf[:copy(w.buf, w.buf[n:])]
 	w.next -= n
 	w.shown -= n
+	for i := range w.ends {
+		w.ends[i] -= n
+	}
 	keep := w.covered[:0]
 	for _, c := range w.covered {
 		if c.to > n {

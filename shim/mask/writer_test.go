@@ -2,6 +2,7 @@ package mask
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -224,6 +225,48 @@ func TestLargeWriteIsReplacedThroughout(t *testing.T) {
 	}
 }
 
+// Also by pieces, whatever their length, in a program that prints it slowly.
+func TestLongValueIsReplacedBlockByBlock(t *testing.T) {
+	value := randomText(10*blockSize + 17)
+	head := blockSize + len(value)%blockSize
+	for _, tt := range []struct {
+		name        string
+		steps, want []string
+	}{
+		{"whole", []string{"<" + value + ">"}, []string{"<***>", ""}},
+		{"whole, without more", []string{value}, []string{"***", ""}},
+		{"twice", []string{value + value}, []string{"***", ""}},
+		{"by blocks", []string{value[:head], value[head : head+blockSize], value[head+blockSize:] + "."}, []string{"***", "", ".", ""}},
+		{"cut short", []string{value[:head+blockSize+5]}, []string{"***", value[head+blockSize:][:5]}},
+		{"going on otherwise", []string{value[:head+1] + strings.Repeat("-", blockSize)}, []string{"***" + value[head:head+1] + strings.Repeat("-", blockSize), ""}},
+		{"a block left out", []string{value[:head] + value[head+blockSize:]}, []string{"***", ""}},
+		{"without its head", []string{value[head:]}, []string{value[head:], ""}},
+		{"after a pause in a block", []string{value[:head+9], expired, value[head+9:]}, []string{"***", value[head : head+9], "***", ""}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := play(t, []string{value}, tt.steps)
+			if strings.Join(got, "|") != strings.Join(tt.want, "|") {
+				t.Errorf("got  %.300q\nwant %.300q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestBlocksFollowAHeadWithinAnotherPattern(t *testing.T) {
+	value := randomText(3 * blockSize)
+	other := "prefix-" + value[:blockSize] + "-other"
+	got := strings.Join(play(t, []string{value, other}, []string{"prefix-" + value + "-prefix-"}), "")
+	if want := "prefix-***-prefix-"; got != want {
+		t.Errorf("got %.300q, want %q", got, want)
+	}
+}
+
+func randomText(n int) string {
+	random := make([]byte, n)
+	rand.NewChaCha8([32]byte{4}).Read(random)
+	return base64.StdEncoding.EncodeToString(random)[:n]
+}
+
 func TestBinaryPassesUnharmed(t *testing.T) {
 	text := make([]byte, 1<<20)
 	rnd := rand.NewChaCha8([32]byte{1})
@@ -242,7 +285,7 @@ func TestBinaryPassesUnharmed(t *testing.T) {
 // naive is the specification: a byte is covered if a match contains it that
 // was complete when the byte had to be written, that is, at the next pause.
 // Each run of covered bytes is replaced.
-func naive(patterns []string, text string, pauses []int) string {
+func naive(patterns []string, block int, text string, pauses []int) string {
 	due := make([]int, len(text))
 	for i, next := len(text)-1, len(text); i >= 0; i-- {
 		for len(pauses) > 0 && pauses[len(pauses)-1] > i {
@@ -252,15 +295,37 @@ func naive(patterns []string, text string, pauses []int) string {
 		due[i] = next
 	}
 	covered := make([]bool, len(text))
+	cover := func(from, to int) {
+		for j := from; j < to; j++ {
+			covered[j] = covered[j] || to <= due[j]
+		}
+	}
+	blocks := make(map[string]bool)   // and whether another may follow
+	ends := make([]bool, len(text)+1) // where a block may begin
 	for _, p := range patterns {
+		head := p
+		if len(p) >= 2*block {
+			head = p[:block+len(p)%block]
+			for i := len(head); i < len(p); i += block {
+				b := p[i : i+block]
+				blocks[b] = blocks[b] || i+block < len(p)
+			}
+		}
 		for at := 0; ; at++ {
-			i := strings.Index(text[at:], p)
+			i := strings.Index(text[at:], head)
 			if i < 0 {
 				break
 			}
 			at += i
-			for j := at; j < at+len(p); j++ {
-				covered[j] = covered[j] || at+len(p) <= due[j]
+			cover(at, at+len(head))
+			ends[at+len(head)] = ends[at+len(head)] || len(head) < len(p)
+		}
+	}
+	for i := range ends {
+		if ends[i] && i+block <= len(text) {
+			if goesOn, found := blocks[text[i:i+block]]; found {
+				cover(i, i+block)
+				ends[i+block] = ends[i+block] || goesOn
 			}
 		}
 	}
@@ -316,11 +381,14 @@ func FuzzWriter(f *testing.F) {
 			}
 		}
 		all := strings.Split(string(values), "\x00")
-		list := patterns(all)
+		const block = 8 // small enough for what the fuzzer writes
+		var list []string
+		patterns(all, block, func(p string) { list = append(list, p) })
 		text := script(code, list)
 
 		var out bytes.Buffer
-		w, timer := newTestWriter(&out, all...)
+		w, timer := newTestWriter(&out)
+		w.set = newSet(all, block)
 		var pauses []int
 		for done := 0; done < len(text); {
 			n := len(text) - done
@@ -340,16 +408,17 @@ func FuzzWriter(f *testing.F) {
 			}
 		}
 		w.Close()
-		if got, want := out.String(), naive(list, text, pauses); got != want {
+		if got, want := out.String(), naive(list, block, text, pauses); got != want {
 			t.Errorf("values %q, text %q, pauses %v:\ngot  %q\nwant %q", all, text, pauses, got, want)
 		}
 	})
 }
 
-// checkHeld fails if bytes are held that no pattern begins with.
+// checkHeld fails if bytes are held that no pattern begins with, and that are
+// no part of a block either.
 func checkHeld(t *testing.T, w *Writer, patterns []string) {
 	t.Helper()
-	if len(w.buf) == 0 {
+	if len(w.buf) == 0 || len(w.ends) > 0 && w.ends[0] == 0 && len(w.buf) < w.set.block {
 		return
 	}
 	for _, p := range patterns {
