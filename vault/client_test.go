@@ -277,16 +277,19 @@ func TestRefusalsForWantOfCapacityAreSpread(t *testing.T) {
 		err      Error
 		since    time.Duration // the first refusal of the session
 		budget   time.Duration // 0: none
+		refusals int           // before, of the request
 		from, to time.Duration
 	}{
-		{"429 that asks to wait", Error{Status: 429, retryAfter: time.Second}, 0, 0, time.Second, time.Second + spread},
-		{"429 that does not", Error{Status: 429}, 0, time.Minute, 0, spread},
-		{"503 that asks to wait", Error{Status: 503, retryAfter: 3 * time.Second}, 0, time.Minute, 3 * time.Second, 3*time.Second + spread},
-		{"in what is left of the spread", Error{Status: 429, retryAfter: time.Second}, spread - 2*time.Second, time.Minute, time.Second, 3 * time.Second},
-		{"after the spread", Error{Status: 429, retryAfter: time.Second}, 30 * time.Second, time.Minute, time.Second, time.Second + firstWait},
-		{"in the time that is left", Error{Status: 429, retryAfter: 28 * time.Second}, 0, 30 * time.Second, 28 * time.Second, 29 * time.Second},
-		{"503 that does not ask to wait", Error{Status: 503}, 0, time.Minute, 0, firstWait},
-		{"no reply", Error{}, 0, time.Minute, 0, firstWait},
+		{"429 that asks to wait", Error{Status: 429, retryAfter: time.Second}, 0, 0, 0, time.Second, time.Second + spread},
+		{"429 that does not", Error{Status: 429}, 0, time.Minute, 0, 0, firstSpread},
+		{"429 that does not, again", Error{Status: 429}, time.Second, time.Minute, 1, 0, 4 * firstSpread},
+		{"429 that does not, time and again", Error{Status: 429}, 0, time.Minute, 9, 0, spread},
+		{"503 that asks to wait", Error{Status: 503, retryAfter: 3 * time.Second}, 0, time.Minute, 0, 3 * time.Second, 3*time.Second + spread},
+		{"in what is left of the spread", Error{Status: 429, retryAfter: time.Second}, spread - 2*time.Second, time.Minute, 0, time.Second, 3 * time.Second},
+		{"after the spread", Error{Status: 429, retryAfter: time.Second}, 30 * time.Second, time.Minute, 0, time.Second, time.Second + firstWait},
+		{"in the time that is left", Error{Status: 429, retryAfter: 28 * time.Second}, 0, 30 * time.Second, 0, 28 * time.Second, 29 * time.Second},
+		{"503 that does not ask to wait", Error{Status: 503}, 0, time.Minute, 0, 0, firstWait},
+		{"no reply", Error{}, 0, time.Minute, 0, 0, firstWait},
 	} {
 		now := time.Now()
 		last := &tt.err
@@ -299,7 +302,7 @@ func TestRefusalsForWantOfCapacityAreSpread(t *testing.T) {
 		}
 		low, high := time.Duration(math.MaxInt64), time.Duration(0)
 		for range 10000 {
-			p.BackOff = new(Session).jitter()
+			p.BackOff, p.refusals = new(Session).jitter(), tt.refusals
 			wait := p.NextBackOff()
 			low, high = min(low, wait), max(high, wait)
 		}

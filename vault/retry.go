@@ -22,6 +22,10 @@ const (
 	// after its session was first refused: the rate of a fleet with about as
 	// much to do is then the vault's, and what is refused late waits less.
 	spread = 6 * time.Second
+
+	// Where the vault names no time, its limit may be one that a lone start
+	// meets, and be over soon: the spread begins with this, and quadruples.
+	firstSpread = 800 * time.Millisecond
 )
 
 // retry calls try until it succeeds, fails for good, or the budget ends. What
@@ -95,6 +99,7 @@ type policy struct {
 	deadline time.Time
 	refused  func() time.Time // the first call tells now
 	now      func() time.Time
+	refusals int // of this request, without a time to come back
 }
 
 func (p *policy) NextBackOff() time.Duration {
@@ -105,6 +110,10 @@ func (p *policy) NextBackOff() time.Duration {
 	if err := *p.last; err.Status == http.StatusTooManyRequests || err.retryAfter > 0 {
 		first := p.refused()
 		window := spread - p.now().Sub(first)
+		if err.retryAfter == 0 {
+			window = min(window, firstSpread<<min(2*p.refusals, 4))
+			p.refusals++
+		}
 		wait = err.retryAfter + max(wait, rand.N(max(1, min(window, (left-err.retryAfter)/2))))
 	}
 	if wait > left {
