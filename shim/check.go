@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/agent-secret-store/ass-exec/vault"
 )
@@ -31,6 +32,8 @@ type Variable struct {
 // Check does everything that Prepare does, but goes on after a failure as far
 // as it can. The error holds what is wrong; it is the context's if that ended.
 func Check(network func() context.Context, cfg Config, version string, log *slog.Logger) (Report, error) {
+	network = sync.OnceValue(network)
+	cfg.network = network
 	p, local := newPlan(&cfg)
 	p.warn(log)
 	rows := make([]row, len(p.bindings))

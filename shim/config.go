@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -55,6 +56,8 @@ type Config struct {
 
 	marker        string // the variable that makes none the default of Resolve
 	systemMapping string // the constant, but for tests
+	network func() context.Context // begins to watch for signals; the context ends with one
+	spent   time.Duration          // of Timeout, before the network
 }
 
 // setting is one thing that can be configured, by a flag, a variable or both.

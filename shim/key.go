@@ -1,10 +1,6 @@
 package shim
 
 import (
-	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/vault"
@@ -17,7 +13,7 @@ func (c *Config) agentKey() (vault.Secret, *Error) {
 	source, key := "ASS_AGENT_KEY", c.Key.Reveal()
 	if c.KeyFile != "" {
 		source = c.keyFileName()
-		b, err := readAtMost(c.KeyFile, maxKeyFile)
+		b, err := c.readAtMost(c.KeyFile, maxKeyFile)
 		if err != nil {
 			return vault.Secret{}, c.keyFileError(err)
 		}
@@ -64,18 +60,4 @@ func (c *Config) keyFileError(err error) *Error {
 		e.Hint = "the variable takes the path of a file, like /run/secrets/agent-key; a key itself goes into ASS_AGENT_KEY"
 	}
 	return e
-}
-
-// readAtMost reads a file of at most limit bytes. Its errors name the file.
-func readAtMost(name string, limit int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("larger than %d bytes", limit)}
-	}
-	return b, err
 }

@@ -104,7 +104,7 @@ func (c *Config) readMapping() (bindings []Binding, found bool, problems Errors)
 	if name == "" || name == os.DevNull {
 		return nil, false, nil
 	}
-	data, err := readAtMost(name, maxMapping)
+	data, err := c.readAtMost(name, maxMapping)
 	if err != nil {
 		return nil, true, Errors{{
 			Code: CodeConfig, Msg: "mapping: " + err.Error(), Err: err,

@@ -16,10 +16,12 @@ import (
 // locally, fetches the secrets, and returns the command to execute. Where cfg
 // asks to watch the secrets, the watcher does that; else it is nil. network
 // gives the context of the fetch, and is not called if there is nothing to
-// fetch. An error is Errors, with everything that is wrong at that point, or
+// wait for. An error is Errors, with everything that is wrong at that point, or
 // the context's. Warnings of waits and, if cfg is verbose, what is done go to
 // log.
 func Prepare(network func() context.Context, cfg Config, version string, log *slog.Logger) (*Command, *Watcher, error) {
+	network = sync.OnceValue(network)
+	cfg.network = network
 	p, problems := newPlan(&cfg)
 	if len(problems) > 0 {
 		return nil, nil, problems
@@ -121,7 +123,7 @@ func (p *plan) client(version string, log *slog.Logger) *vault.Client {
 	c := p.cfg
 	return &vault.Client{
 		URL: c.URL, Key: p.key, Roots: p.roots, UserAgent: "ass-exec/" + version,
-		TokenTTL: c.TokenTTL, Timeout: c.Timeout, ApprovalTimeout: c.ApprovalTimeout,
+		TokenTTL: c.TokenTTL, Timeout: c.left(), ApprovalTimeout: c.ApprovalTimeout,
 		// It would have the standard library print the bearer.
 		HTTP1:   debugsHTTP2(c.Environ),
 		OnRetry: warnOfRetries(log), OnApproval: warnOfApproval(log),

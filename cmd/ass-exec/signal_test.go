@@ -111,6 +111,35 @@ func TestSignalEndsTheFetchAtOnce(t *testing.T) {
 	}
 }
 
+func TestSignalEndsTheReadingOfAPipe(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	cmd := command(t, "http://127.0.0.1:1", "--mapping", "/dev/fd/3", "true")
+	var stderr strings.Builder
+	cmd.Stderr, cmd.ExtraFiles = &stderr, []*os.File{r}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	// A pipe does not hold it: once it is written, most of it has been read.
+	if _, err := w.WriteString(strings.Repeat("#\n", 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if got := waitStatus(t, cmd); got != 143 {
+		t.Errorf("got status %d, want 143", got)
+	}
+	const want = "ass-exec: error: stopped by signal 15 (terminated) before the command was started\n"
+	if stderr.String() != want {
+		t.Errorf("got stderr %q, want %q", &stderr, want)
+	}
+}
+
 func TestSignalEndsTheBackOffAtOnce(t *testing.T) {
 	cmd := command(t, broken(t), "true")
 	stderr, err := cmd.StderrPipe()

@@ -1,0 +1,104 @@
+package shim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestOnlyWhatHasAnEndIsRead(t *testing.T) {
+	dir := t.TempDir()
+	fifo, socket := dir+"/fifo", dir+"/socket"
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := os.Symlink(fifo, dir+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	const noFile = ": no regular file, and of pipes only that of a shell's <(…) is read"
+	for name, want := range map[string]string{
+		fifo: "read " + fifo + noFile, dir + "/link": "read " + dir + "/link" + noFile, "/dev/zero": "read /dev/zero" + noFile,
+		socket: "open " + socket + ": no such device or address", dir: "read " + dir + ": is a directory",
+	} {
+		cfg := Config{MappingFile: name, Timeout: time.Minute}
+		_, _, problems := cfg.readMapping()
+		if len(problems) != 1 || problems[0].Msg != "mapping: "+want || problems[0].Code != CodeConfig || problems[0].Hint == "" {
+			t.Errorf("got %v, want %s", problems, want)
+		}
+	}
+	cfg := Config{KeyFile: fifo}
+	if _, err := cfg.agentKey(); err == nil || err.Msg != "ASS_AGENT_KEY_FILE "+fifo+noFile || err.Code != CodeConfig {
+		t.Errorf("got %v", err)
+	}
+	if b, err := cfg.readAtMost(os.DevNull, 1); err != nil || len(b) != 0 {
+		t.Errorf("got %q, %v", b, err)
+	}
+}
+
+// pipe is a Config that reads the pipe of a descriptor, and its other end.
+func pipe(t *testing.T, timeout time.Duration) (cfg *Config, name string, w *os.File, cancel func()) {
+	t.Helper()
+	if _, err := os.Stat("/proc/self/fd"); err != nil {
+		t.Skip("needs a /proc")
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	return &Config{Timeout: timeout, network: func() context.Context { return ctx }}, fmt.Sprintf("/dev/fd/%d", r.Fd()), w, cancel
+}
+
+func TestPipeOfADescriptorIsReadToItsEnd(t *testing.T) {
+	cfg, name, w, _ := pipe(t, 0)
+	text := strings.Repeat("x", 200_000) // more than a pipe holds
+	go func() {
+		_, _ = w.WriteString(text)
+		w.Close()
+	}()
+	if b, err := cfg.readAtMost(name, maxMapping); err != nil || string(b) != text {
+		t.Errorf("got %d bytes, %v", len(b), err)
+	}
+}
+
+func TestPipeWithoutAnEndIsBoundedByTheBudgetAndByASignal(t *testing.T) {
+	cfg, name, _, _ := pipe(t, 20*time.Millisecond)
+	_, err := cfg.readAtMost(name, maxMapping)
+	if want := "read " + name + ": the pipe had no end; --timeout is 20ms"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if left := cfg.left(); left != 1 {
+		t.Errorf("got %s left for the network", left)
+	}
+	cfg, name, _, cancel := pipe(t, 0)
+	cancel()
+	var pathErr *fs.PathError
+	if _, err := cfg.readAtMost(name, maxMapping); !errors.As(err, &pathErr) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFIFOIsNoCommand(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lookPath(fifo, nil); err == nil || err.Msg != `command "`+fifo+`" cannot run: `+fifo+" is no regular file" {
+		t.Errorf("got %v", err)
+	}
+}
