@@ -2,7 +2,9 @@ package vault
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -57,7 +59,7 @@ func (r Roots) Load() (*x509.CertPool, error) {
 }
 
 func addFile(pool *x509.CertPool, setting, name string) error {
-	pem, err := os.ReadFile(name)
+	pem, err := readRegular(name)
 	if err == nil && !pool.AppendCertsFromPEM(pem) {
 		err = fmt.Errorf("%s holds no PEM certificate", name)
 	}
@@ -74,11 +76,20 @@ func addDir(pool *x509.CertPool, dir string) error {
 	}
 	for _, entry := range entries {
 		// Such directories also hold dangling links and other files.
-		if pem, err := os.ReadFile(filepath.Join(dir, entry.Name())); err == nil {
+		if pem, err := readRegular(filepath.Join(dir, entry.Name())); err == nil {
 			pool.AppendCertsFromPEM(pem)
 		}
 	}
 	return nil
+}
+
+// readRegular reads a file, and nothing that may have no end: a FIFO without a
+// writer would hold up the opening itself.
+func readRegular(name string) ([]byte, error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("no regular file")}
+	}
+	return os.ReadFile(name)
 }
 
 // bundledRoots reads the first of the named bundles that holds a certificate,
@@ -88,7 +99,7 @@ func addDir(pool *x509.CertPool, dir string) error {
 func bundledRoots(files, dirs []string) *x509.CertPool {
 	pool := x509.NewCertPool()
 	for _, name := range files {
-		if pem, err := os.ReadFile(name); err == nil && pool.AppendCertsFromPEM(pem) {
+		if pem, err := readRegular(name); err == nil && pool.AppendCertsFromPEM(pem) {
 			return pool
 		}
 	}

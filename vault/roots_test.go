@@ -2,8 +2,31 @@ package vault
 
 import (
 	"crypto/x509"
+	"syscall"
 	"testing"
 )
+
+// A FIFO among the roots would hold up the start for ever.
+func TestRootsAreReadFromRegularFilesAlone(t *testing.T) {
+	dir := t.TempDir()
+	fifo := dir + "/fifo.pem"
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		roots Roots
+		want  string
+	}{
+		{Roots{CAFile: fifo}, "--ca-file: read " + fifo + ": no regular file"},
+		{Roots{CAFile: dir}, "--ca-file: read " + dir + ": is a directory"},
+		{Roots{CertFile: fifo}, "SSL_CERT_FILE: read " + fifo + ": no regular file"},
+		{Roots{CertDir: dir}, "SSL_CERT_DIR: " + dir + " holds no PEM certificate"},
+	} {
+		if _, err := tt.roots.Load(); err == nil || err.Error() != tt.want {
+			t.Errorf("got %v, want %s", err, tt.want)
+		}
+	}
+}
 
 func TestEmbeddedRootsAreForImagesWithoutAny(t *testing.T) {
 	embedded := x509.NewCertPool()
