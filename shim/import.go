@@ -65,6 +65,21 @@ func (p *plan) checkImport(name string, ref, other vault.Ref) *Error {
 	return e
 }
 
+// checkReplaced refuses an imported variable in place of another value:
+// whoever set that did not ask for ours. Only the secrets' values tell.
+func (p *plan) checkReplaced(imported []row) {
+	for i, r := range imported {
+		held, _ := lookupEnv(p.cfg.Environ, r.Name)
+		if held == "" || held == r.value || len(r.errs) > 0 {
+			continue
+		}
+		imported[i].errs = Errors{{
+			Code: CodeConfig, Msg: fmt.Sprintf("%s: %s: the environment has another value for it; the mapping line to replace that is %[2]s=%[3]s", r.Origin, r.Name, r.Value),
+			Hint: "add these lines to the mapping, or keep the variables with --preserve-env; Kubernetes adds variables for services unless the pod sets enableServiceLinks: false",
+		}}
+	}
+}
+
 // variableOf is the key in upper case, with _ for what no variable's name has.
 func variableOf(ref vault.Ref) string {
 	return strings.Map(func(r rune) rune {

@@ -75,6 +75,7 @@ func (p *plan) fetch(ctx context.Context, session *vault.Session, log *slog.Logg
 	}
 	log.Info(fmt.Sprintf("read %d secrets for %d variables in %s", len(results.secrets), len(bindings), time.Since(start).Round(time.Millisecond)))
 	rows := resolve(bindings, results.secrets)
+	p.checkReplaced(rows[len(p.bindings):])
 	for _, r := range rows {
 		r.log(log)
 		problems = append(problems, r.errs...)
