@@ -147,6 +147,25 @@ func (p *plan) warn(log *slog.Logger) {
 	if len(p.unresolved) > 0 {
 		log.Warn("references are passed on as they are in " + listNames(p.unresolved) + ": " + p.cfg.resolving())
 	}
+	for _, kv := range p.cfg.Environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if _, isReference, _ := ParseInherited(value); !isReference || name == "" || !p.cfg.resolves(name) {
+			continue
+		}
+		for i, arg := range p.cfg.Argv {
+			if i > 0 && holdsReference(arg, value) {
+				log.Warn(fmt.Sprintf("argument %d holds the reference of %s and not its secret: Kubernetes expands $(%[2]s) before ass-exec runs, which "+
+					"resolves no arguments; write sh -c 'exec … \"$%[2]s\"', or make the text a variable with ${ass://…} in it", i, name))
+			}
+		}
+	}
+}
+
+// holdsReference reports whether an argument holds a reference, and not just
+// one that begins like it.
+func holdsReference(arg, reference string) bool {
+	_, rest, ok := strings.Cut(arg, reference)
+	return ok && (rest == "" || !validName("_"+rest[:1]))
 }
 
 // maxNames bounds how many names a message lists.

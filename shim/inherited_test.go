@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -172,5 +173,35 @@ func TestUnresolvedReferencesAreWarnedOfOnce(t *testing.T) {
 	}
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"level":"WARN","msg":"references are passed on as they are in A: ASS_RESOLVE is none by default, because CI is set"`) {
 		t.Errorf("got %s", got)
+	}
+}
+
+// Kubernetes has put it there for $(URL); the command would get the reference.
+func TestArgumentWithAVariablesReferenceIsWarnedOf(t *testing.T) {
+	const ref, template = "ass://production/db/URL", "x ${ass://a/B}"
+	environ := []string{"URL=" + ref, "T=" + template, "EMPTY=", "=" + ref + "2", "LC_X=ass://l/C", "ASS_X=ass://o/URS"}
+	for _, tt := range []struct {
+		args string // separated by |
+		want string // argument and variable
+	}{
+		{"--db=" + ref, "1 URL"},
+		{"-v|" + ref + "/app?sslmode=off", "2 URL"},
+		{"-c|run '" + template + "'", "2 T"},
+		{"run|-e|X=ass://production/db/OTHER", ""},
+		{"run|-e|X=" + ref + "_2", ""},
+		{"$(URL)|URL|ass://|ass://l/C|ass://o/URS", ""},
+	} {
+		args := append([]string{"--", "true"}, strings.Split(tt.args, "|")...)
+		cfg, err := ParseConfig(args, environ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		p := &plan{cfg: &cfg}
+		p.warn(slog.New(slog.NewJSONHandler(&log, nil)))
+		got := regexp.MustCompile(`"WARN","msg":"argument (\d) holds the reference of (\w+) and not its secret: .*; write sh -c 'exec … \\"\$(\w+)\\"'`).FindStringSubmatch(log.String())
+		if told := got != nil; told != (tt.want != "") || told && (got[1]+" "+got[2] != tt.want || got[3] != got[2]) || !told && log.Len() > 0 {
+			t.Errorf("%q: got %s, want %q", tt.args, &log, tt.want)
+		}
 	}
 }
