@@ -54,10 +54,10 @@ type Config struct {
 	Version         bool
 	Help            bool
 
-	marker        string // the variable that makes none the default of Resolve
-	systemMapping string // the constant, but for tests
-	network func() context.Context // begins to watch for signals; the context ends with one
-	spent   time.Duration          // of Timeout, before the network
+	marker        string                 // the variable that makes none the default of Resolve
+	systemMapping string                 // the constant, but for tests
+	network       func() context.Context // begins to watch for signals; the context ends with one
+	spent         time.Duration          // of Timeout, before the network
 }
 
 // setting is one thing that can be configured, by a flag, a variable or both.

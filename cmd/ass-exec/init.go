@@ -22,7 +22,7 @@ func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
 		if filter, err = newOutputFilter(nil); err != nil {
 			return 0, err
 		}
-		opts.Stdout, opts.Stderr = filter.stdout(), filter.stderr()
+		opts.Stdout, opts.Stderr = filter.stdout, filter.stderr
 	}
 	self, err := selfPath()
 	if err != nil {
@@ -37,7 +37,7 @@ func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
 	wipeKey(report)
 	if cfg.Mask {
 		setDumpable(false) // for the secrets; and /proc/1/fd/1 would lead past the filter
-		go receiveSecrets(socket, filter.add)
+		go receiveSecrets(socket, filter.change)
 	}
 	argv := append([]string{os.Args[0]}, shim.ExecArgs(args)...)
 	status, err := supervisor.Run(shim.Command{Path: self, Argv: argv, Env: env})

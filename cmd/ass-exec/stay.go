@@ -20,7 +20,7 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Command, watcher *shim.
 		if filter, err = newOutputFilter(cmd.Secrets); err != nil {
 			return 0, err
 		}
-		opts.Stdout, opts.Stderr = filter.stdout(), filter.stderr()
+		opts.Stdout, opts.Stderr = filter.stdout, filter.stderr
 	}
 	var files shim.OpenFiles
 	if err := files.Open(cmd); err != nil {
@@ -38,11 +38,12 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Command, watcher *shim.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go watcher.Run(ctx, func(fresh *shim.Command) {
-		filter.add(fresh.Secrets)
+		filter.change(fresh.Secrets)
 		if err := files.Open(fresh); err != nil {
 			report.failure(err)
 			return
 		}
+		setDumpable(len(fresh.Files) > 0)
 		change(supervisor, cfg.OnChange, fresh, report)
 	})
 	started := cmd.ByShell()

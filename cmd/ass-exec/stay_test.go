@@ -263,6 +263,24 @@ func TestMaskHidesThePartsByThemselves(t *testing.T) {
 	}
 }
 
+// Half a secret is out when a rotation comes, and the other half follows.
+func TestMaskLetsNothingThroughAtARotation(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/X", "hunter2-secret")
+	script := `trap 'echo -secret; cat $F; echo; exit 0' HUP; printf "ready\nhunter2"; while :; do sleep 0.01; done`
+	s := startStaying(t, append(env, "F=ass://a/X?as=file"), "--mask", "--watch=50ms", "--on-change=HUP", "sh", "-c", script)
+	s.line("ready")
+	v.Put("a/X", "quite-another")
+	timer := time.AfterFunc(limit, func() { _ = s.cmd.Process.Kill() })
+	defer timer.Stop()
+	// What is before the stars has been held for too long.
+	if got, err := s.stdout.ReadString('\n'); got != "***\n" && got != "hunter2***\n" {
+		t.Errorf("got %q, %v; want *** in place of the rest", got, err)
+	}
+	s.line("***")
+	s.end(0, "ass-exec: warning: the secrets have changed: HUP\n")
+}
+
 // A line that tells a CI system a value has the value on stdout, which may be
 // a file.
 func TestMaskItselfPrintsNothing(t *testing.T) {

@@ -3,6 +3,7 @@ package mask
 import (
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -131,13 +132,53 @@ func (w *Writer) disarm() {
 func (w *Writer) push(p []byte) {
 	old := len(w.buf)
 	w.buf = append(w.buf, p...)
-	certain := w.search()
+	w.pass(w.search(), old)
+}
+
+// pass writes all that is certain; old is how much was held before.
+func (w *Writer) pass(certain, old int) {
 	w.show(certain)
 	w.flush()
 	if certain >= old {
 		w.disarm() // what it was set for is written
 	}
 	w.forget(certain)
+}
+
+// Use has the Writer look for another set from now on, also in what it holds.
+// A pattern that both have is replaced as if nothing had happened.
+func (w *Writer) Use(s *Set) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return
+	}
+	// What is known stays so: it may come from bytes that are gone.
+	covered, ends := w.covered, w.ends
+	w.set, w.next, w.node, w.covered, w.ends = s, 0, 0, nil, nil
+	certain := w.search()
+	w.covered = union(w.covered, covered)
+	w.ends = append(w.ends, ends...)
+	slices.Sort(w.ends)
+	w.ends = slices.Compact(w.ends)
+	if len(w.ends) > 0 {
+		certain = min(certain, w.ends[0])
+	}
+	w.pass(certain, len(w.buf))
+}
+
+func union(a, b []span) []span {
+	all := slices.Concat(a, b)
+	slices.SortFunc(all, func(x, y span) int { return x.from - y.from })
+	merged := all[:0]
+	for _, c := range all {
+		if n := len(merged); n > 0 && merged[n-1].to >= c.from {
+			merged[n-1].to = max(merged[n-1].to, c.to)
+		} else {
+			merged = append(merged, c)
+		}
+	}
+	return merged
 }
 
 // search finds the matches in buf and returns how many of its bytes no

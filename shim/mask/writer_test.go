@@ -392,14 +392,19 @@ func FuzzWriter(f *testing.F) {
 		var pauses []int
 		for done := 0; done < len(text); {
 			n := len(text) - done
-			pause := false
+			pause, change := false, false
 			if len(cuts) > 0 {
-				n, pause = min(n, int(cuts[0]&0x7f)), cuts[0] > 0x7f
+				change = cuts[0]&0x40 != 0
+				n, pause = min(n, int(cuts[0]&0x3f)), cuts[0] > 0x7f
 				cuts = cuts[1:]
 			}
 			io.WriteString(w, text[done:done+n])
 			done += n
 			checkHeld(t, w, list)
+			if change {
+				w.Use(newSet(all, block)) // nobody should tell
+				checkHeld(t, w, list)
+			}
 			if pause {
 				pauses = append(pauses, done)
 				if timer.fire() {

@@ -1,0 +1,93 @@
+package mask
+
+import (
+	"io"
+	"os"
+	"slices"
+	"time"
+)
+
+// drainTime bounds the wait for output of processes that the command left
+// behind, once it has ended.
+const drainTime = time.Second
+
+// kept is how many sets of values are looked for at the same time: the
+// present one, the two before, which a command that is being replaced may
+// have, and the first, which is in the environment of one that never was.
+const kept = 4
+
+// A Filter is between the streams of a command and where they go, and replaces
+// values in them, also when these change.
+type Filter struct {
+	sets  [][]string
+	set   *Set // of all of them
+	pipes []*pipe
+	drain time.Duration
+}
+
+// pipe copies what comes from the command.
+type pipe struct {
+	read, write *os.File // the command has the other end
+	to          *Writer
+	done        chan struct{}
+}
+
+// NewFilter returns a Filter that looks for the values as New does.
+func NewFilter(values []string) *Filter {
+	return &Filter{sets: [][]string{values}, set: New(values), drain: drainTime}
+}
+
+// Pipe returns what the command is to have in place of to.
+func (f *Filter) Pipe(to io.Writer) (*os.File, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	p := &pipe{read, write, f.set.Writer(to), make(chan struct{})}
+	f.pipes = append(f.pipes, p)
+	go p.copy()
+	return write, nil
+}
+
+func (p *pipe) copy() {
+	defer close(p.done)
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := p.read.Read(buf)
+		if _, writeErr := p.to.Write(buf[:n]); writeErr != nil {
+			p.read.Close() // the command is told as it would have been
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// Change has the Filter look for other values, and for those that the command
+// may still have. It may be called while Close is, not at the same time as
+// itself.
+func (f *Filter) Change(values []string) {
+	if slices.Equal(values, f.sets[len(f.sets)-1]) {
+		return
+	}
+	f.sets = append(f.sets, values)
+	if len(f.sets) > kept {
+		f.sets = slices.Delete(f.sets, 1, 2)
+	}
+	f.set = New(slices.Concat(f.sets...))
+	for _, p := range f.pipes {
+		p.to.Use(f.set)
+	}
+}
+
+// Close writes what is left once the command has ended.
+func (f *Filter) Close() {
+	deadline := time.Now().Add(f.drain)
+	for _, p := range f.pipes {
+		p.write.Close()
+		_ = p.read.SetReadDeadline(deadline)
+		<-p.done
+		_ = p.to.Close()
+	}
+}
