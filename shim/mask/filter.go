@@ -1,9 +1,11 @@
 package mask
 
 import (
+	"errors"
 	"io"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -51,9 +53,12 @@ func (f *Filter) Pipe(to io.Writer) (*os.File, error) {
 
 func (p *pipe) copy() {
 	defer close(p.done)
-	buf := make([]byte, 64<<10)
+	buf := make([]byte, 64<<10) // what a pipe holds
 	for {
 		n, err := p.read.Read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			n = p.rest(buf)
+		}
 		if _, writeErr := p.to.Write(buf[:n]); writeErr != nil {
 			p.read.Close() // the command is told as it would have been
 			return
@@ -62,6 +67,17 @@ func (p *pipe) copy() {
 			return
 		}
 	}
+}
+
+// rest reads what is in the pipe at the deadline: the command itself may have
+// written it, and only the reader of ours been slow.
+func (p *pipe) rest(buf []byte) (n int) {
+	conn, err := p.read.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = conn.Control(func(fd uintptr) { n, _ = syscall.Read(int(fd), buf) })
+	return max(n, 0)
 }
 
 // Change has the Filter look for other values, and for those that the command

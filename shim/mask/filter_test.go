@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // newTestPipe returns what a command has of a filter, and what a process has
@@ -25,6 +26,48 @@ func newTestPipe(t *testing.T, f *Filter, to io.Writer) (command, left *os.File)
 	left = os.NewFile(uintptr(fd), "left")
 	t.Cleanup(func() { left.Close() })
 	return command, left
+}
+
+func TestFilterWaitsForOutputOfProcessesLeftBehind(t *testing.T) {
+	var out bytes.Buffer
+	f := NewFilter([]string{"hunter2"})
+	f.drain = time.Hour
+	command, left := newTestPipe(t, f, &out)
+	io.WriteString(command, "hun")
+	closed := make(chan bool)
+	go func() {
+		f.Close()
+		close(closed)
+	}()
+	io.WriteString(left, "ter2, all of it\n")
+	left.Close()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Fatal("Close still waits, for no process")
+	}
+	if got, want := out.String(), "***, all of it\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Nor does it lose what the command has written by then.
+func TestFilterDoesNotWaitForProcessesThatStay(t *testing.T) {
+	outs := make([]bytes.Buffer, 2)
+	f := NewFilter([]string{"hunter2"})
+	f.drain = 0
+	for i := range outs {
+		command, _ := newTestPipe(t, f, &outs[i])
+		io.WriteString(command, "a hunter2 and a hun")
+	}
+	late := time.AfterFunc(10*time.Second, func() { panic("Close waits") })
+	defer late.Stop()
+	f.Close()
+	for i := range outs {
+		if got, want := outs[i].String(), "a *** and a hun"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
 }
 
 // The first values stay in the environment of a command that only gets a
