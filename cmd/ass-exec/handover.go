@@ -2,9 +2,10 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -130,11 +131,15 @@ func (p *parent) sendSecrets(secrets []vault.Secret) error {
 	if p == nil || !p.masks {
 		return nil
 	}
-	values := make([][]byte, len(secrets))
-	for i, s := range secrets {
-		values[i] = []byte(s.Reveal())
+	err := binary.Write(p.socket, binary.NativeEndian, uint32(len(secrets)))
+	for _, s := range secrets {
+		if err == nil {
+			err = binary.Write(p.socket, binary.NativeEndian, uint32(len(s.Reveal())))
+		}
+		if err == nil {
+			_, err = p.socket.WriteString(s.Reveal())
+		}
 	}
-	err := json.NewEncoder(p.socket).Encode(values)
 	if err == nil {
 		_, err = p.reader.ReadByte()
 	}
@@ -144,13 +149,20 @@ func (p *parent) sendSecrets(secrets []vault.Secret) error {
 // receiveSecrets waits for the secrets of a child, has add take them in, and
 // lets the child go on.
 func receiveSecrets(socket *os.File, add func([]vault.Secret)) {
-	var values [][]byte
-	if json.NewDecoder(socket).Decode(&values) != nil {
-		return // the child has ended, or was ended, without a command
+	var n uint32
+	err := binary.Read(socket, binary.NativeEndian, &n)
+	var secrets []vault.Secret
+	for ; n > 0 && err == nil; n-- {
+		var size uint32
+		var value strings.Builder // a large one is copied no more than once
+		if err = binary.Read(socket, binary.NativeEndian, &size); err == nil {
+			value.Grow(int(size))
+			_, err = io.CopyN(&value, socket, int64(size))
+		}
+		secrets = append(secrets, vault.NewSecret(value.String()))
 	}
-	secrets := make([]vault.Secret, len(values))
-	for i, v := range values {
-		secrets[i] = vault.NewSecret(string(v))
+	if err != nil {
+		return // the child has ended, or was ended, without a command
 	}
 	add(secrets)
 	_, _ = socket.Write([]byte{0})
