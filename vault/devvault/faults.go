@@ -3,6 +3,7 @@ package devvault
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -31,6 +32,7 @@ var FaultKinds = []struct{ Kind, Does string }{
 	{"drip", "sends a byte each delay="},
 	{"cut", "ends the connection in the middle of the body"},
 	{"reset", "resets the connection, or with HTTP/2 the stream"},
+	{"twice", "sends the answer twice (with HTTP/2, which cannot, resets the stream)"},
 	{"goaway", "answers, and closes the connection (with HTTP/2 by GOAWAY)"},
 	{"redirect", "answers 307 to location="},
 	{"html", "answers 200 with a page in HTML"},
@@ -167,6 +169,8 @@ func (f *Fault) spoil(s *Server, w http.ResponseWriter, r *http.Request, a answe
 		_, _ = w.Write(b[:len(b)/2])
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
+	case "twice":
+		twice(w, a.bytes())
 	case "reset":
 		reset(w)
 	case "goaway":
@@ -226,6 +230,17 @@ func (s *Server) pause(r *http.Request, d time.Duration) {
 	case <-r.Context().Done():
 	case <-s.closed:
 	}
+}
+
+func twice(w http.ResponseWriter, b []byte) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer conn.Close()
+	reply := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(b), b)
+	_, _ = io.WriteString(conn, reply+reply)
+	_, _ = io.Copy(io.Discard, conn) // until the client has had enough
 }
 
 func reset(w http.ResponseWriter) {
