@@ -96,7 +96,7 @@ func checkExecutable(name, file string) *Error {
 		return cannotRunError(name, file+" is a directory")
 	}
 	if err == nil && !info.Mode().IsRegular() {
-		return cannotRunError(name, file+" is no regular file") // and to open a FIFO may take for ever
+		return cannotRunError(name, file+" is not a regular file") // and to open a FIFO may take for ever
 	}
 	if err == nil {
 		err = unix.Faccessat(unix.AT_FDCWD, file, unix.X_OK, unix.AT_EACCESS)

@@ -31,7 +31,7 @@ func (c *Config) readAtMost(name string, limit int64) ([]byte, error) {
 	case mode&fs.ModeNamedPipe != 0 && isDescriptor(name):
 		defer c.bound(f)()
 	default:
-		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("no regular file, and of pipes only that of a shell's <(…) is read")}
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("not a regular file; the only pipe that is read is that of a shell's <(…)")}
 	}
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	switch {

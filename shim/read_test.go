@@ -28,7 +28,7 @@ func TestOnlyWhatHasAnEndIsRead(t *testing.T) {
 	if err := os.Symlink(fifo, dir+"/link"); err != nil {
 		t.Fatal(err)
 	}
-	const noFile = ": no regular file, and of pipes only that of a shell's <(…) is read"
+	const noFile = ": not a regular file; the only pipe that is read is that of a shell's <(…)"
 	for name, want := range map[string]string{
 		fifo: "read " + fifo + noFile, dir + "/link": "read " + dir + "/link" + noFile, "/dev/zero": "read /dev/zero" + noFile,
 		socket: "open " + socket + ": no such device or address", dir: "read " + dir + ": is a directory",
@@ -98,7 +98,7 @@ func TestFIFOIsNoCommand(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lookPath(fifo, nil); err == nil || err.Msg != `command "`+fifo+`" cannot run: `+fifo+" is no regular file" {
+	if _, err := lookPath(fifo, nil); err == nil || err.Msg != `command "`+fifo+`" cannot run: `+fifo+" is not a regular file" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -6,9 +6,6 @@ import (
 	"strconv"
 )
 
-// What would go wrong without a sign if we stay, in place of becoming the
-// command.
-
 // checkPIDs refuses what the service manager meant for the process it started.
 // A command that is our child would not find itself in it. Of LISTEN_PIDFDID
 // nothing needs to be said: it only narrows what LISTEN_PID names.

@@ -87,7 +87,7 @@ func addDir(pool *x509.CertPool, dir string) error {
 // writer would hold up the opening itself.
 func readRegular(name string) ([]byte, error) {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("no regular file")}
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("not a regular file")}
 	}
 	return os.ReadFile(name)
 }

@@ -17,9 +17,9 @@ func TestRootsAreReadFromRegularFilesAlone(t *testing.T) {
 		roots Roots
 		want  string
 	}{
-		{Roots{CAFile: fifo}, "--ca-file: read " + fifo + ": no regular file"},
+		{Roots{CAFile: fifo}, "--ca-file: read " + fifo + ": not a regular file"},
 		{Roots{CAFile: dir}, "--ca-file: read " + dir + ": is a directory"},
-		{Roots{CertFile: fifo}, "SSL_CERT_FILE: read " + fifo + ": no regular file"},
+		{Roots{CertFile: fifo}, "SSL_CERT_FILE: read " + fifo + ": not a regular file"},
 		{Roots{CertDir: dir}, "SSL_CERT_DIR: " + dir + " holds no PEM certificate"},
 	} {
 		if _, err := tt.roots.Load(); err == nil || err.Error() != tt.want {
