@@ -189,7 +189,7 @@ func waitForWarning(t *testing.T, stderr io.Reader) {
 
 func TestSignalEndsTheFetchOfPID1(t *testing.T) {
 	needNamespaces(t)
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGSEGV} {
 		t.Run(s.String(), func(t *testing.T) {
 			inner := command(t, broken(t), "true")
 			cmd := exec.Command("unshare", append([]string{"-rpf", "--mount-proc", "--kill-child"}, inner.Args...)...)
