@@ -19,6 +19,7 @@ func check(watch *signalWatch, cfg shim.Config, stdout io.Writer, report *report
 		report.stopped(sig)
 		watch.die(sig)
 	}
+	watch.release() // a full stdout would leave nobody to act on a signal
 	if cfg.JSON {
 		out := json.NewEncoder(stdout)
 		out.SetIndent("", "  ")

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -90,5 +92,26 @@ func TestFullStderrDoesNotKeepTheCommandFromRunning(t *testing.T) {
 		if got := waitStatus(t, cmd); got != 3 {
 			t.Errorf("%q: got status %d, want 3", flags, got)
 		}
+	}
+}
+
+func TestSignalEndsACheckBehindAFullStdout(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/B", "value")
+	cmd := command(t, "", "--check", "-v")
+	cmd.Env, cmd.Stdout = append(env, "X=ass://a/B"), fullPipe(t)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() && !strings.Contains(lines.Text(), "X from a/B") {
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if got := waitStatus(t, cmd); got != 143 {
+		t.Errorf("got status %d, want 143", got)
 	}
 }
