@@ -3,11 +3,15 @@ package mask
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"hash/maphash"
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // patterns calls found with what to look for, each once: the values, the lines
@@ -38,6 +42,7 @@ func valueForms(add func(string), v string, large bool) {
 	textForms(add, v)
 	base64Forms(add, v, large)
 	base64Forms(add, v+"\n", large) // echo "$VALUE" | base64
+	hexForms(add, v, large)
 	// Without the spaces around it, a line is also found where it is
 	// indented otherwise, and a blank line does not cover all indentation.
 	for line := range strings.Lines(v) {
@@ -52,11 +57,17 @@ func valueForms(add func(string), v string, large bool) {
 	}
 }
 
-// textForms adds s plain, as in a URL and as in a string literal. For most
-// values they are all the same.
+// textForms adds s plain, as in a URL, a string literal, a page and a shell. For
+// most values they are all the same.
 func textForms(add func(string), s string) {
 	add(s)
+	urlForms(add, s)
+	jsonForms(add, s)
+	htmlForms(add, s)
+	shellForms(add, s)
+}
 
+func urlForms(add func(string), s string) {
 	query := url.QueryEscape(s)
 	strict := strings.ReplaceAll(query, "+", "%20")
 	for _, form := range []string{
@@ -69,13 +80,115 @@ func textForms(add func(string), s string) {
 		add(form)
 		add(lowerHex(form))
 	}
+}
 
+// jsonForms adds s as a string, and as one in JSON that is a string of JSON in
+// its turn, as a reply is in a log of JSON lines.
+func jsonForms(add func(string), s string) {
+	quoted := strconv.Quote(s) // Go's %q
+	add(quoted[1 : len(quoted)-1])
+	known := make(map[string]bool)
+	for _, once := range jsonStrings(s) {
+		if known[once] {
+			continue
+		}
+		known[once] = true
+		add(once)
+		if !utf8.ValidString(s) {
+			continue // JSON cannot hold it, and each form is many times as long
+		}
+		for _, twice := range jsonStrings(once) {
+			add(twice)
+		}
+	}
+}
+
+// jsonStrings is what encoders make of s: JavaScript's, PHP's, Go's, Python's.
+func jsonStrings(s string) []string {
 	plain := jsonEscape(s, false)
-	add(plain)
-	add(strings.ReplaceAll(plain, "/", `\/`)) // PHP's json_encode
-	add(jsonEscape(s, true))
-	ascii := strconv.QuoteToASCII(s) // Python's json.dumps writes the same, but for the rarest characters
-	add(ascii[1 : len(ascii)-1])
+	return []string{plain, phpSlashes(plain), jsonEscape(s, true), jsonASCII(plain)}
+}
+
+// jsonASCII escapes what of a JSON string is not ASCII.
+func jsonASCII(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if r < utf8.RuneSelf {
+			b.WriteByte(byte(r))
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}
+
+// phpSlashes does what PHP's json_encode does besides.
+func phpSlashes(s string) string { return strings.ReplaceAll(s, "/", `\/`) }
+
+// htmlForms adds what the usual libraries make of s. They agree on all but the
+// quotes.
+func htmlForms(add func(string), s string) {
+	if !strings.ContainsAny(s, `&<>"'`) {
+		return
+	}
+	for _, quotes := range [][2]string{
+		{`"`, "'"},
+		{"&#34;", "&#39;"},   // Go, Jinja
+		{"&quot;", "&#39;"},  // lodash, Rails
+		{"&quot;", "&#x27;"}, // Python, React
+		{"&quot;", "&#039;"}, // PHP
+		{"&quot;", "&apos;"}, // XML
+	} {
+		add(strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, quotes[0], "'", quotes[1]).Replace(s))
+	}
+}
+
+// shellForms adds what is between the quotes that shells put around s, as with
+// set -x and export -p, and what bash's printf %q writes without quotes.
+func shellForms(add func(string), s string) {
+	add(strings.ReplaceAll(s, "'", `'\''`))
+	add(strings.ReplaceAll(s, "'", `'"'"'`)) // dash, Python
+	add(backslashed(s, "\"$`\\"))
+	add(backslashed(s, "\"$`\\ !&'()*,;<>?[]^{|}"))
+	add(ansiC(s, false))
+	add(ansiC(s, true))
+}
+
+func backslashed(s, special string) string {
+	if !strings.ContainsAny(s, special) {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		if strings.IndexByte(special, s[i]) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// ansiC writes s as bash does between $' and ': ascii is a matter of the locale.
+func ansiC(s string, ascii bool) string {
+	const names = "\aa\bb\x1bE\ff\nn\rr\tt\vv\\\\''" // characters, each with its letter
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		switch at := strings.IndexByte(names, c); {
+		case at >= 0 && at%2 == 0:
+			b.WriteString(`\` + names[at+1:at+2])
+		case c < ' ' || c == 0x7f || c > 0x7f && ascii:
+			fmt.Fprintf(&b, `\%03o`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // encodeURIComponent undoes what JavaScript's function of this name leaves.
@@ -109,9 +222,6 @@ func jsonEscape(s string, html bool) string {
 //
 // The floor of four characters applies here too. They hold three bytes of s,
 // and being of a random kind, stand in ordinary text less often than s does.
-//
-// Encoders that break lines do so after 64 or 76 characters. A line is looked
-// for by itself, but of a large value only all of them together.
 func base64Forms(add func(string), s string, large bool) {
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		for before := range 3 {
@@ -123,17 +233,31 @@ func base64Forms(add func(string), s string, large bool) {
 			add(text[from:])
 		}
 		whole := enc.EncodeToString([]byte(s))
-		for _, width := range []int{64, 76} { // of openssl's and of coreutils' lines
-			lines := chunks(whole, width)
-			if large {
-				add(strings.Join(lines, "\n"))
-				add(strings.Join(lines, "\r\n"))
-				continue
-			}
-			for _, line := range lines {
-				add(line)
-			}
-		}
+		addLines(add, whole, 64, large) // openssl
+		addLines(add, whole, 76, large) // coreutils
+	}
+}
+
+// hexForms adds s in hexadecimal digits, whole and in the lines of xxd -p.
+func hexForms(add func(string), s string, large bool) {
+	small := hex.EncodeToString([]byte(s))
+	for _, whole := range []string{small, strings.ToUpper(small)} {
+		add(whole)
+		addLines(add, whole, 60, large)
+	}
+}
+
+// addLines adds what encoders make of a text that break lines. Each is looked
+// for by itself, but of a large value only all of them together.
+func addLines(add func(string), text string, width int, large bool) {
+	lines := chunks(text, width)
+	if large {
+		add(strings.Join(lines, "\n"))
+		add(strings.Join(lines, "\r\n"))
+		return
+	}
+	for _, line := range lines {
+		add(line)
 	}
 }
 

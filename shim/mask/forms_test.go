@@ -2,6 +2,7 @@ package mask
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -38,6 +39,26 @@ func TestFormsAreReplaced(t *testing.T) {
 		{"JSON", value, `["p/w\"<ä+ö>&?%41 x~!(=)` + "`" + `"]`, `["***"]`},
 		{"PHP's JSON", value, `["p\/w\"<ä+ö>&?%41 x~!(=)` + "`" + `"]`, `["***"]`},
 		{"Python's JSON", value, `["p/w\"<\u00e4+\u00f6>&?%41 x~!(=)` + "`" + `"]`, `["***"]`},
+		{"JSON of JSON", value, `"[\"p/w\\\"<ä+ö>&?%41 x~!(=)` + "`" + `\"]"`, `"[\"***\"]"`},
+		{"Go's JSON of JSON", value, `"[\"p/w\\\"\\u003cä+ö\\u003e\\u0026?%41 x~!(=)` + "`" + `\"]"`, `"[\"***\"]"`},
+		{"Python's JSON of JSON", value, `"[\"p/w\\\"<\\u00e4+\\u00f6>&?%41 x~!(=)` + "`" + `\"]"`, `"[\"***\"]"`},
+		{"Python's JSON, rare characters", "ü\x1b😀!", `"\u00fc\u001b\ud83d\ude00!"`, `"***"`},
+		{"Go's %q", "ü\x1b\xff!", `"ü\x1b\xff!"`, `"***"`},
+		{"HTML by Go", `'"<a>&b`, "<b>&#39;&#34;&lt;a&gt;&amp;b</b>", "<b>***</b>"},
+		{"HTML by Python", `'"<a>&b`, "<b>&#x27;&quot;&lt;a&gt;&amp;b</b>", "<b>***</b>"},
+		{"HTML by JavaScript", `'"<a>&b`, "<b>&#39;&quot;&lt;a&gt;&amp;b</b>", "<b>***</b>"},
+		{"HTML by PHP", `'"<a>&b`, "<b>&#039;&quot;&lt;a&gt;&amp;b</b>", "<b>***</b>"},
+		{"XML", `'"<a>&b`, "<b>&apos;&quot;&lt;a&gt;&amp;b</b>", "<b>***</b>"},
+		{"HTML, quotes left", `'"<a>&b`, `<b>'"&lt;a&gt;&amp;b</b>`, "<b>***</b>"},
+		{"single quotes", "it's $1", `+ echo 'it'\''s $1'`, "+ echo '***'"},
+		{"single quotes of dash", "it's $1", `+ echo 'it'"'"'s $1'`, "+ echo '***'"},
+		{"double quotes", "\"$1`\\", `declare -x V="\"\$1` + "\\`" + `\\"`, `declare -x V="***"`},
+		{"printf %q", "it's $1 & a;b", `it\'s\ \$1\ \&\ a\;b`, "***"},
+		{"printf %q with a control character", "it's\x1b\t\x01ü", `$'it\'s\E\t\001ü'`, "$'***'"},
+		{"printf %q in ASCII", "it's ü", `$'it\'s \303\274'`, "$'***'"},
+		{"hexadecimal", value, hex.EncodeToString([]byte("a" + value + "b")), "61***62"},
+		{"hexadecimal, large", "hunter2-", "68756E746572322D", "***"},
+		{"xxd -p", pem, wrap(hex.EncodeToString([]byte(strings.Trim(pem, "\r\n"))), 60), "***" + strings.Repeat("\n***", 4)},
 		{"lines", pem, pem, "***\r\n"},
 		{"lines, without CR", pem, strings.ReplaceAll(pem, "\r", ""), "***\n***\nxyz\n  ***\n\n***\n"},
 		{"one line", pem, "key: MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKB.", "key: ***."},
@@ -83,6 +104,7 @@ func TestUsualValuesHaveFewPatterns(t *testing.T) {
 		"aHVudGVyMgo", "aHVudGVyMgo=",
 		"h1bnRlcjIK",
 		"odW50ZXIyC", "odW50ZXIyCg", "odW50ZXIyCg==",
+		"68756e74657232", "68756E74657232",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)

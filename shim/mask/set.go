@@ -7,7 +7,7 @@
 // Nearly all output is not a secret, so the work is in proving that quickly.
 // Every pattern is at least four bytes long. If it starts at i or at i+1, the
 // three bytes at i+1 are its bytes 1 to 3 or its bytes 0 to 2. A bitmap of
-// 8 KiB, indexed by a hash, holds both triples of every pattern, so that one
+// 16 KiB, indexed by a hash, holds both triples of every pattern, so that one
 // load, one multiplication and one bit test clear two positions. Only where
 // the bit is set are the first four bytes looked up, and only where they do
 // begin a pattern does an Aho-Corasick automaton take over, until it falls
@@ -53,7 +53,7 @@ var seed = maphash.MakeSeed()
 // A Set is what to look for. It never changes and may serve any number of
 // writers at once.
 type Set struct {
-	filter [1 << 10]uint64  // a bit for the hash of bytes 0-2 and 1-3 of each pattern
+	filter [1 << 11]uint64  // a bit for the hash of bytes 0-2 and 1-3 of each pattern
 	starts map[uint32]int32 // a pattern's first four bytes: the node they lead to
 	heads  map[string]bool  // the first one, two and three bytes of each pattern
 	nodes  []node           // nodes[0] is none: no pattern has begun
@@ -132,7 +132,7 @@ func blockHash(block string, goesOn bool) uint64 {
 // addHead returns the node that the head ends in.
 func (s *Set) addHead(pattern string) int32 {
 	for i := 1; i < floor; i++ {
-		s.heads[pattern[:i]] = true
+		s.heads[strings.Clone(pattern[:i])] = true // not to keep the whole
 	}
 	first := binary.LittleEndian.Uint32([]byte(pattern[:floor]))
 	n := s.starts[first]
@@ -244,6 +244,6 @@ func (s *Set) findBlock(text []byte) (found, goesOn bool) {
 	return found || goesOn, goesOn
 }
 
-func hash(b uint32) uint16 {
-	return uint16(b * 0x9E3779B1 >> 16) // Knuth's multiplier; the high bits are the mixed ones
+func hash(b uint32) uint32 {
+	return b * 0x9E3779B1 >> 15 // Knuth's multiplier; the high bits are the mixed ones
 }
