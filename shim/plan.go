@@ -136,12 +136,12 @@ func (c *Config) mappingFile() (string, *Error) {
 	case noLocal, os.SameFile(local, system):
 		return c.systemMapping, nil
 	case !noSystem:
-		return "", unnamedError(c.systemMapping + " is there too, and neither was named")
+		return "", unnamedError(localMapping, c.systemMapping+" is there too, and neither was named")
 	}
 	for _, kv := range c.Environ {
 		name, value, _ := strings.Cut(kv, "=")
 		if _, isReference, _ := ParseInherited(value); isReference && name != "" && c.resolves(name) {
-			return "", unnamedError("the environment holds a reference too (" + name + "), and the mapping was not named")
+			return "", unnamedError(localMapping, "the environment holds a reference too ("+name+"), and the mapping was not named")
 		}
 	}
 	return localMapping, nil
@@ -152,17 +152,15 @@ func checkUnnamed(bindings []Binding) Errors {
 	var problems Errors
 	for _, b := range bindings {
 		if why := protected(b.Name); why != "" {
-			e := unnamedError(fmt.Sprintf("%s is a protected name (%s), and the mapping was not named", b.Name, why))
-			e.Msg = b.Origin + strings.TrimPrefix(e.Msg, localMapping)
-			problems = append(problems, e)
+			problems = append(problems, unnamedError(b.Origin, fmt.Sprintf("%s is a protected name (%s), and the mapping was not named", b.Name, why)))
 		}
 	}
 	return problems
 }
 
-func unnamedError(what string) *Error {
+func unnamedError(where, what string) *Error {
 	return &Error{
-		Code: CodeConfig, Msg: localMapping + ": " + what,
+		Code: CodeConfig, Msg: where + ": " + what,
 		Hint: "name the mapping to use, as in ASS_MAPPING=./" + localMapping + "; ASS_MAPPING=" + os.DevNull + " is none",
 	}
 }
