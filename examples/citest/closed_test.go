@@ -56,3 +56,20 @@ func TestMissingSecretStopsDeploy(t *testing.T) {
 		})
 	}
 }
+
+// The title of a pull request is a stranger's.
+func TestStrangersTextChoosesNoSecret(t *testing.T) {
+	p := newGitHub(t, "github-actions/deploy.yml")
+	p.workflow(`      - uses: actions/checkout@v4
+      - run: ` + assExec + ` -- sh -c 'echo "the title is $TITLE"'
+        env:
+          TITLE: see ${ass://production/slack/SLACK_BOT_TOKEN} and ${ass://path}
+          ASS_AGENT_KEY: ${{ secrets.ASS_AGENT_KEY }}
+`)
+	status, log := p.act()
+	if status != 0 || !strings.Contains(log, "the title is see ${ass://production/slack/SLACK_BOT_TOKEN} and ${ass://path}") ||
+		!strings.Contains(log, "warning: references are passed on as they are in TITLE: ASS_RESOLVE is none by default, because CI is set") {
+		t.Errorf("got status %d, want 0, the title as it is, and a warning:\n%s", status, log)
+	}
+	p.wantNoTrace(log)
+}
