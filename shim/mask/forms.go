@@ -57,10 +57,13 @@ func valueForms(add func(string), v string, large bool) {
 	}
 }
 
-// textForms adds s plain, as in a URL, a string literal, a page and a shell. For
-// most values they are all the same.
+// textForms adds s plain, as in a URL, a string literal, a page and a shell.
 func textForms(add func(string), s string) {
 	add(s)
+	const same = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._" // everywhere
+	if strings.Trim(s, same) == "" {
+		return
+	}
 	urlForms(add, s)
 	jsonForms(add, s)
 	htmlForms(add, s)
@@ -233,8 +236,8 @@ func base64Forms(add func(string), s string, large bool) {
 			add(text[from:])
 		}
 		whole := enc.EncodeToString([]byte(s))
-		addLines(add, whole, 64, large) // openssl
-		addLines(add, whole, 76, large) // coreutils
+		addLines(add, whole, 64, floor, large) // openssl
+		addLines(add, whole, 76, floor, large) // coreutils
 	}
 }
 
@@ -243,21 +246,20 @@ func hexForms(add func(string), s string, large bool) {
 	small := hex.EncodeToString([]byte(s))
 	for _, whole := range []string{small, strings.ToUpper(small)} {
 		add(whole)
-		addLines(add, whole, 60, large)
+		addLines(add, whole, 60, 2*floor, large) // less stands in any checksum
 	}
 }
 
-// addLines adds what encoders make of a text that break lines. Each is looked
-// for by itself, but of a large value only all of them together.
-func addLines(add func(string), text string, width int, large bool) {
+// addLines adds what encoders make of a text that break lines: all of them
+// together and, but of a large value, each that is long enough by itself.
+func addLines(add func(string), text string, width, shortest int, large bool) {
 	lines := chunks(text, width)
-	if large {
-		add(strings.Join(lines, "\n"))
-		add(strings.Join(lines, "\r\n"))
-		return
-	}
+	add(strings.Join(lines, "\n"))
+	add(strings.Join(lines, "\r\n"))
 	for _, line := range lines {
-		add(line)
+		if !large && len(line) >= shortest {
+			add(line)
+		}
 	}
 }
 
