@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -26,7 +27,7 @@ const examples = "../../kubernetes/"
 // error.
 func decode(manifests []byte) ([]runtime.Object, error) {
 	scheme := runtime.NewScheme()
-	if err := errors.Join(appsv1.AddToScheme(scheme), batchv1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(admissionv1.AddToScheme(scheme), appsv1.AddToScheme(scheme), batchv1.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
 	decoder := json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme, scheme,
@@ -66,12 +67,19 @@ func objectsOf(t *testing.T, file string) []runtime.Object {
 
 func TestManifestsAreOfTheAPI(t *testing.T) {
 	want := map[string][]string{
-		"cronjob.yaml":            {"CronJob"},
-		"deployment.yaml":         {"Deployment"},
-		"deployment-install.yaml": {"Deployment"},
+		"cronjob.yaml":             {"CronJob"},
+		"deployment.yaml":          {"Deployment"},
+		"deployment-install.yaml":  {"Deployment"},
+		"inject/image-volume.yaml": {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"},
+		"inject/install.yaml":      {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"},
+		"inject/refuse.yaml": {
+			"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+			"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+		},
 	}
 	files, _ := filepath.Glob(examples + "*.yaml")
-	if got := len(files); got != len(want) {
+	inject, _ := filepath.Glob(examples + "*/*.yaml")
+	if got := len(files) + len(inject); got != len(want) {
 		t.Errorf("got %d manifests, want %d", got, len(want))
 	}
 	for file, want := range want {
