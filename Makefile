@@ -3,6 +3,7 @@
 #   make demo             the main job against the embedded dev vault; needs only Go
 #   make test             every test that can run here; says what it skips
 #   make test-container   the images and examples, with Docker (.ci/install-docker)
+#   make test-kubernetes  the examples on a Kubernetes, built once from source (8 to 20 minutes); root, Docker
 #   make test-ci          the CI systems' examples (.ci/install-ci-tools)
 #   make soak             10,000 starts with random faults; SOAK_STARTS=500 for fewer
 #   make bench            ass-exec beside the CLI, the SDK and doppler; root, 17 minutes
@@ -25,7 +26,7 @@ IMAGE ?= ghcr.io/agent-secret-store/ass-exec
 # CI takes no result from a cache.
 FRESH = $(if $(CI),-count=1)
 
-.PHONY: build demo test test-unit test-container test-ci soak bench bench-quick fleet fuzz lint vulncheck release release-snapshot image clean
+.PHONY: build demo test test-unit test-container test-kubernetes test-ci soak bench bench-quick fleet fuzz lint vulncheck release release-snapshot image clean
 
 build:
 	$(GOBUILD) -o bin/ ./cmd/ass-exec ./cmd/ass-devvault
@@ -50,6 +51,10 @@ test-container: build image
 	go vet -tags container ./examples/containertest
 	go test -tags container -count=1 ./examples/containertest
 	cd examples/internal/manifests && go vet ./... && go test ./...
+
+test-kubernetes: build
+	go vet -tags kubernetes ./examples/internal/cluster
+	examples/internal/cluster/run go test -tags kubernetes -count=1 -parallel 4 -v ./examples/internal/cluster
 
 test-ci: build
 	go vet -tags ci ./examples/citest
