@@ -48,8 +48,8 @@ test-unit:
 	go test $(FRESH) ./shim/supervise # what it keeps and how much, which -race changes
 
 test-container: build image
-	go vet -tags container ./examples/containertest
-	go test -tags container -count=1 ./examples/containertest
+	go vet -tags container ./examples/internal/containers
+	go test -tags container -count=1 ./examples/internal/containers
 	cd examples/internal/manifests && go vet ./... && go test ./...
 
 test-kubernetes: build

@@ -1,6 +1,6 @@
 //go:build container
 
-package containertest
+package containers
 
 import (
 	"path/filepath"
@@ -212,7 +212,7 @@ func TestMissingNameIsWaitedFor(t *testing.T) {
 	eventually(t, "the name is missed", func() bool {
 		return strings.Contains(logs(), "ass-exec: warning: ") && strings.Contains(logs(), "late")
 	})
-	seed, err := filepath.Abs("../local/vault.json")
+	seed, err := filepath.Abs("../../local/vault.json")
 	if err != nil {
 		t.Fatal(err)
 	}

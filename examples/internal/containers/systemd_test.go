@@ -1,6 +1,6 @@
 //go:build container
 
-package containertest
+package containers
 
 import (
 	"os"
@@ -17,7 +17,7 @@ func TestSystemdKnowsEverySettingOfTheUnit(t *testing.T) {
 		}
 		t.Skip("SKIPPED, NOT TESTED:", err)
 	}
-	unit, err := os.ReadFile("../systemd/example.service")
+	unit, err := os.ReadFile("../../systemd/example.service")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 //go:build container
 
-package containertest
+package containers
 
 import (
 	"archive/tar"

@@ -1,6 +1,6 @@
 //go:build container
 
-package containertest
+package containers
 
 import (
 	"archive/tar"
@@ -89,11 +89,11 @@ func TestImageHoldsOneFileInOneLayer(t *testing.T) {
 
 // The commands of the Dockerfile and of the Makefile are to be the same.
 func TestImageHoldsWhatMakeBuilds(t *testing.T) {
-	made, err := os.ReadFile("../../bin/ass-exec")
+	made, err := os.ReadFile("../../../bin/ass-exec")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := docker(t, "run", "--rm", ours, "--version"), run(t, "../../bin/ass-exec", "--version").stdout; got+"\n" != want {
+	if got, want := docker(t, "run", "--rm", ours, "--version"), run(t, "../../../bin/ass-exec", "--version").stdout; got+"\n" != want {
 		t.Fatalf("got an image of %s, want one of %s; run make build image", got, want)
 	}
 	in := files(t, ours)["ass-exec"]
@@ -113,7 +113,7 @@ func TestImageHoldsWhatMakeBuilds(t *testing.T) {
 func TestImageIsBuiltForEveryArchitecture(t *testing.T) {
 	for arch, want := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
 		dir := t.TempDir()
-		docker(t, "build", "-q", "--platform", "linux/"+arch, "--output", "type=local,dest="+dir, "../..")
+		docker(t, "build", "-q", "--platform", "linux/"+arch, "--output", "type=local,dest="+dir, "../../..")
 		binary, err := elf.Open(filepath.Join(dir, "ass-exec"))
 		if err != nil {
 			t.Fatal(err)
@@ -171,8 +171,8 @@ func TestInstalledBinaryStartsAnImageWithoutIt(t *testing.T) {
 
 func TestComposeExampleComesUp(t *testing.T) {
 	variants := map[string][]string{
-		"key in a file":     {"-f", "../compose/docker-compose.yml"},
-		"key in a variable": {"-f", "../compose/docker-compose.yml", "-f", "../compose/environment.yml"},
+		"key in a file":     {"-f", "../../compose/docker-compose.yml"},
+		"key in a variable": {"-f", "../../compose/docker-compose.yml", "-f", "../../compose/environment.yml"},
 	}
 	t.Setenv("PORT", "0") // any
 	for name, files := range variants {
@@ -215,7 +215,7 @@ func TestComposeExampleComesUp(t *testing.T) {
 
 func TestComposeWantsTheVariable(t *testing.T) {
 	t.Setenv("ASS_AGENT_KEY", "")
-	got := run(t, "docker", "compose", "-f", "../compose/docker-compose.yml", "-f", "../compose/environment.yml", "config", "-q")
+	got := run(t, "docker", "compose", "-f", "../../compose/docker-compose.yml", "-f", "../../compose/environment.yml", "config", "-q")
 	if got.status == 0 || !strings.Contains(got.stderr, "ASS_AGENT_KEY") {
 		t.Errorf("got %+v, want an error that names ASS_AGENT_KEY", got)
 	}

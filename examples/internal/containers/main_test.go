@@ -1,9 +1,9 @@
 //go:build container
 
-// Package containertest runs the images of the examples with a real Docker,
+// Package containers runs the images of the examples with a real Docker,
 // against a vault of its own on Docker's bridge. It wants the images node and
 // golang, or the stand-ins of .ci/base-images, and ours, of make image.
-package containertest
+package containers
 
 import (
 	"bytes"
@@ -49,9 +49,9 @@ func TestMain(m *testing.M) {
 
 func setUp() error {
 	for _, build := range [][]string{
-		{"-t", node, "../docker"},
-		{"-t", static, "../docker/static"},
-		{"-t", devVault, "--target", "devvault", "../.."},
+		{"-t", node, "../../docker"},
+		{"-t", static, "../../docker/static"},
+		{"-t", devVault, "--target", "devvault", "../../.."},
 	} {
 		if out, err := exec.Command("docker", append([]string{"build", "-q"}, build...)...).CombinedOutput(); err != nil {
 			return fmt.Errorf("docker build %s: %w\n%s", build, err, out)
