@@ -90,8 +90,8 @@ func serveVault(t *testing.T, cfg devvault.Config) (*devvault.Server, []string) 
 	s := httptest.NewServer(v)
 	t.Cleanup(func() { v.Close(); s.Close() })
 	return v, []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "NO_COLOR=1", "CI=1", "ASS_RESOLVE=all",
-		"ASS_API_URL=" + s.URL, "ASS_AGENT_KEY=" + agentKey,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "NO_COLOR=1", "CI=1",
+		"ASS_API_URL=" + s.URL, "ASS_AGENT_KEY=" + agentKey, "ASS_RESOLVE=all",
 	}
 }
 
