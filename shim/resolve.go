@@ -30,11 +30,8 @@ func (b Binding) resolve(results map[vault.Ref]vault.Result) row {
 			continue
 		}
 		result := results[part.ref.Ref]
-		v, err := part.ref.value(result)
-		taken := vault.NewSecret(v)
-		if def := part.ref.Default; def != nil && v == *def {
-			taken = vault.Secret{} // no secret: the mapping shows it
-		}
+		v, plain, err := part.ref.value(result)
+		taken := vault.NewSecret(plain)
 		r.sources = append(r.sources, source{part.ref.Ref, result.Version, result.Tier, result.Value, taken})
 		var vaultErr *vault.Error
 		switch {
@@ -65,33 +62,33 @@ func (b Binding) file() *Reference {
 	return nil
 }
 
-// value makes a value of what reading the secret came to.
-func (r Reference) value(result vault.Result) (string, error) {
-	var v string
-	var err error
+// value makes a value of what reading the secret came to. plain is what it
+// takes out of the secret, before that is encoded; a default is no secret.
+func (r Reference) value(result vault.Result) (v, plain string, err error) {
 	switch {
 	case result.Err != nil && result.Err.Reason != vault.NotFound:
-		return "", result.Err
+		return "", "", result.Err
 	case result.Err == nil:
-		if v, err = r.convert(result.Value.Reveal()); err != nil {
-			return "", err
+		if plain, err = r.convert(result.Value.Reveal()); err != nil {
+			return "", "", err
 		}
 	}
 	switch {
-	case v != "":
-		return v, nil
+	case plain != "":
+		v, err = encode(r.Encode, plain)
+		return v, plain, err
 	case r.Default != nil:
-		return *r.Default, nil
+		return *r.Default, "", nil
 	case r.Optional:
-		return "", errAbsent
+		return "", "", errAbsent
 	case result.Err != nil:
-		return "", result.Err
+		return "", "", result.Err
 	}
-	return "", errors.New("the secret is empty")
+	return "", "", errors.New("the secret is empty")
 }
 
-// convert selects the field, decodes and encodes it, each if that is asked
-// for. An empty secret stays empty, so that optional and default can act on it.
+// convert selects the field and decodes it, each if that is asked for. An empty
+// secret stays empty, so that optional and default can act on it.
 func (r Reference) convert(v string) (string, error) {
 	var err error
 	if r.Field != "" && v != "" {
@@ -100,11 +97,9 @@ func (r Reference) convert(v string) (string, error) {
 		}
 	}
 	if r.Base64 {
-		if v, err = decodeBase64(v); err != nil {
-			return "", err
-		}
+		return decodeBase64(v)
 	}
-	return encode(r.Encode, v)
+	return v, nil
 }
 
 // decodeBase64 takes the standard or the URL alphabet, padded rightly or not at

@@ -17,7 +17,8 @@ func valueOf(t *testing.T, options, secret string) (string, error) {
 	if secret == "" {
 		result.Err = &vault.Error{Reason: vault.NotFound}
 	}
-	return r.value(result)
+	v, _, err := r.value(result)
+	return v, err
 }
 
 func TestFieldIsDecodedThenEncoded(t *testing.T) {

@@ -249,7 +249,7 @@ func TestMaskHidesThePartsByThemselves(t *testing.T) {
 	v.Put("a/B64", "ZGVjb2RlZC10ZXh0")
 	v.Put("a/BOTH", `{"cert": "YmFzZTY0LWluLWpzb24="}`)
 	env = append(env, "ASS_API_KEY=key-of-a-human",
-		"BARE=ass://a/JSON?field=password", "URL=http://u:${ass://a/B64?decode=base64&encode=none}@${ass://a/NO?default=host-name}",
+		"BARE=ass://a/JSON?field=password", "CODED=ass://a/JSON?field=password&encode=base64", "URL=http://u:${ass://a/B64?decode=base64&encode=none}@${ass://a/NO?default=host-name}",
 		"F=ass://a/BOTH?field=cert&decode=base64&as=file")
 	script := `echo field-of-json; echo decoded-text; echo base64-in-json; cat $F; echo; echo plain host-name; echo $ASS_AGENT_KEY $ASS_API_KEY`
 	for _, tt := range []struct{ arg, want string }{
