@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -59,11 +60,11 @@ func Check(network func() context.Context, cfg Config, version string, log *slog
 			report.Command = cmd.name()
 		}
 	}
-	problems := slices.Concat(local, AsErrors(remote))
+	problems := slices.Concat(local, exit.AsErrors(remote))
 	// A real run would not have got any further than the local checks.
-	report.ExitCode = ExitCode(local.orNil())
+	report.ExitCode = exit.Status(local.OrNil())
 	if report.ExitCode == 0 {
-		report.ExitCode = ExitCode(remote)
+		report.ExitCode = exit.Status(remote)
 	}
 	report.Problems = make([]string, len(problems))
 	for i, e := range problems {
@@ -72,7 +73,7 @@ func Check(network func() context.Context, cfg Config, version string, log *slog
 	for _, r := range rows {
 		report.Variables = append(report.Variables, r.variable())
 	}
-	return report, problems.orNil()
+	return report, problems.OrNil()
 }
 
 func (r row) variable() Variable {

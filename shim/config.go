@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -188,7 +189,7 @@ func ParseConfig(args, environ []string) (Config, error) {
 	given, argv, usageErr := parseFlags(args)
 	cfg.Argv = argv
 
-	var problems Errors
+	var problems exit.Errors
 	if usageErr != nil {
 		problems = append(problems, usageError(usageErr.Error()))
 	}
@@ -201,7 +202,7 @@ func ParseConfig(args, environ []string) (Config, error) {
 	if len(problems) == 0 && len(argv) == 0 && cfg.runs() {
 		problems = append(problems, usageError("no command to run"))
 	}
-	return cfg, problems.orNil()
+	return cfg, problems.OrNil()
 }
 
 // Stays reports whether ass-exec stays, in place of becoming the command.
@@ -241,8 +242,8 @@ func parseFlags(args []string) (given map[string][]string, argv []string, err er
 
 // apply sets what the flag's values say or, without any, what the variable
 // does. An empty variable counts as unset.
-func (s setting) apply(cfg *Config, values, environ []string) Errors {
-	var problems Errors
+func (s setting) apply(cfg *Config, values, environ []string) exit.Errors {
+	var problems exit.Errors
 	for _, v := range values {
 		if err := s.set(cfg, v); err != nil {
 			problems = append(problems, usageError("--"+s.flag+": "+err.Error()))
@@ -250,8 +251,8 @@ func (s setting) apply(cfg *Config, values, environ []string) Errors {
 	}
 	if v, ok := lookupEnv(environ, s.env); ok && v != "" && len(values) == 0 {
 		if err := s.set(cfg, v); err != nil {
-			problems = append(problems, &Error{
-				Code: CodeConfig, Msg: s.env + ": " + err.Error(),
+			problems = append(problems, &exit.Error{
+				Code: exit.Config, Msg: s.env + ": " + err.Error(),
 				Hint: "correct the variable " + s.env + " or remove it",
 			})
 		}
@@ -260,17 +261,17 @@ func (s setting) apply(cfg *Config, values, environ []string) Errors {
 }
 
 // validate checks what only several settings together can get wrong.
-func (c *Config) validate() Errors {
-	var problems Errors
+func (c *Config) validate() exit.Errors {
+	var problems exit.Errors
 	if !c.Key.Empty() && c.KeyFile != "" {
-		problems = append(problems, &Error{
-			Code: CodeConfig, Msg: "ASS_AGENT_KEY and ASS_AGENT_KEY_FILE are both set",
+		problems = append(problems, &exit.Error{
+			Code: exit.Config, Msg: "ASS_AGENT_KEY and ASS_AGENT_KEY_FILE are both set",
 			Hint: "set only one of them",
 		})
 	}
 	if c.URL.Scheme == "http" && !c.AllowHTTP && !loopback(c.URL.Hostname()) {
-		problems = append(problems, &Error{
-			Code: CodeConfig, Msg: "the vault's URL is http, which would send the agent key in clear to " + c.URL.Host,
+		problems = append(problems, &exit.Error{
+			Code: exit.Config, Msg: "the vault's URL is http, which would send the agent key in clear to " + c.URL.Host,
 			Hint: "use https, or set ASS_ALLOW_HTTP=1 on a private network",
 		})
 	}
@@ -279,8 +280,8 @@ func (c *Config) validate() Errors {
 	return append(problems, checkProxies(c.Environ)...)
 }
 
-func usageError(msg string) *Error {
-	return &Error{Code: CodeUsage, Msg: msg, Hint: "usage: ass-exec [flags] [--] command [args...]; see ass-exec --help"}
+func usageError(msg string) *exit.Error {
+	return &exit.Error{Code: exit.Usage, Msg: msg, Hint: "usage: ass-exec [flags] [--] command [args...]; see ass-exec --help"}
 }
 
 // lookupEnv returns the first occurrence of a variable, the one getenv finds.
@@ -408,12 +409,12 @@ func loopback(host string) bool {
 }
 
 // checkProxies refuses a proxy that net/http would silently do without.
-func checkProxies(environ []string) Errors {
-	var problems Errors
+func checkProxies(environ []string) exit.Errors {
+	var problems exit.Errors
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
 		if v, _ := lookupEnv(environ, name); v != "" && !validProxy(v) {
-			problems = append(problems, &Error{
-				Code: CodeConfig, Msg: name + " is not the URL of a proxy",
+			problems = append(problems, &exit.Error{
+				Code: exit.Config, Msg: name + " is not the URL of a proxy",
 				Hint: "correct it, like http://proxy.example:3128, or remove it and use NO_PROXY for the vault's host",
 			})
 		}

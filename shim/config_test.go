@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 func TestFlagsEndAtTheFirstWordThatIsNone(t *testing.T) {
@@ -77,8 +79,8 @@ func TestEveryMalformedSettingIsNamed(t *testing.T) {
 		{[]string{"x"}, []string{"http_proxy=gopher://h"}, "http_proxy is not the URL of a proxy", 78},
 	} {
 		_, err := ParseConfig(tt.args, tt.environ)
-		if err == nil || err.Error() != tt.want || ExitCode(err) != tt.code {
-			t.Errorf("%q %q:\ngot  %v (%d)\nwant %s (%d)", tt.args, tt.environ, err, ExitCode(err), tt.want, tt.code)
+		if err == nil || err.Error() != tt.want || exit.Status(err) != tt.code {
+			t.Errorf("%q %q:\ngot  %v (%d)\nwant %s (%d)", tt.args, tt.environ, err, exit.Status(err), tt.want, tt.code)
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 // Exec replaces the process by the command. It returns only if that fails, and
@@ -98,8 +100,8 @@ func (o *OpenFiles) Open(c *Command) error {
 }
 
 // Failure says what execve leaves unsaid when it fails with err.
-func (c *Command) Failure(err error) *Error {
-	var e *Error
+func (c *Command) Failure(err error) *exit.Error {
+	var e *exit.Error
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
 		if e = checkExecutable(c.Argv[0], c.Path); e == nil {
@@ -117,7 +119,7 @@ func (c *Command) Failure(err error) *Error {
 	}
 	e.Err = err
 	if c.SecretPath {
-		e.hide(c.Path, c.name())
+		hide(e, c.Path, c.name())
 	}
 	return e
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -91,8 +92,8 @@ func FuzzParseMapping(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		bindings, err := ParseMapping("m", []byte(s))
 		if err != nil {
-			if ExitCode(err) != int(CodeConfig) {
-				t.Errorf("got status %d", ExitCode(err))
+			if exit.Status(err) != int(exit.Config) {
+				t.Errorf("got status %d", exit.Status(err))
 			}
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -16,9 +17,9 @@ type listing struct {
 
 // imports makes a binding of every listed secret whose variable is not mapped
 // already, or lists everything that stands in the way.
-func (p *plan) imports(listings []listing) ([]Binding, Errors) {
+func (p *plan) imports(listings []listing) ([]Binding, exit.Errors) {
 	var bindings []Binding
-	var problems Errors
+	var problems exit.Errors
 	mapped := make(map[vault.Ref]bool)
 	for _, ref := range distinctRefs(p.bindings) {
 		mapped[ref] = true
@@ -50,8 +51,8 @@ func (p *plan) imports(listings []listing) ([]Binding, Errors) {
 	return bindings, problems
 }
 
-func (p *plan) checkImport(name string, ref, other vault.Ref) *Error {
-	e := &Error{Code: CodeConfig, Hint: "give it a name of its own with a mapping line, like NAME=" + ref.Escaped()}
+func (p *plan) checkImport(name string, ref, other vault.Ref) *exit.Error {
+	e := &exit.Error{Code: exit.Config, Hint: "give it a name of its own with a mapping line, like NAME=" + ref.Escaped()}
 	switch {
 	case other != "":
 		e.Msg = fmt.Sprintf("namespace: %s and %s would both be %s", other, ref, name)
@@ -73,8 +74,8 @@ func (p *plan) checkReplaced(imported []row) {
 		if held == "" || held == r.value || len(r.errs) > 0 {
 			continue
 		}
-		imported[i].errs = Errors{{
-			Code: CodeConfig, Msg: fmt.Sprintf("%s: %s: the environment has another value for it; the mapping line to replace that is %[2]s=%[3]s", r.Origin, r.Name, r.Value),
+		imported[i].errs = exit.Errors{{
+			Code: exit.Config, Msg: fmt.Sprintf("%s: %s: the environment has another value for it; the mapping line to replace that is %[2]s=%[3]s", r.Origin, r.Name, r.Value),
 			Hint: "add these lines to the mapping, or keep the variables with --preserve-env; Kubernetes adds variables for services unless the pod sets enableServiceLinks: false",
 		}}
 	}
@@ -93,14 +94,14 @@ func variableOf(ref vault.Ref) string {
 	}, ref.Key())
 }
 
-func listError(l listing) *Error {
+func listError(l listing) *exit.Error {
 	if l.err == nil || l.err.Reason == vault.NotFound {
-		return &Error{
-			Code: CodeNotFound, Msg: fmt.Sprintf("namespace %s holds no secret", l.namespace),
+		return &exit.Error{
+			Code: exit.NotFound, Msg: fmt.Sprintf("namespace %s holds no secret", l.namespace),
 			Hint: "check the spelling of --namespace, with ass secrets list " + l.namespace,
 		}
 	}
-	return &Error{
+	return &exit.Error{
 		Code: codeOf(l.err.Reason), Msg: fmt.Sprintf("namespace %s: %v", l.namespace, l.err), Err: l.err,
 		Hint: "listing needs the scope " + vault.ReadScope(l.namespace+"/*") + "; a mapping file does without it",
 	}

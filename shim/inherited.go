@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 // What Config.Resolve holds for every variable, and for none of them.
@@ -72,12 +74,12 @@ func setResolve(c *Config, v string) error {
 
 // checkResolve refuses a list with a variable that is not set: a misspelt one
 // would pass a reference on in place of a value.
-func (c *Config) checkResolve() Errors {
-	var problems Errors
+func (c *Config) checkResolve() exit.Errors {
+	var problems exit.Errors
 	for _, name := range c.Resolve {
 		if v, _ := lookupEnv(c.Environ, name); v == "" && name != resolveAll && name != resolveNone {
-			problems = append(problems, &Error{
-				Code: CodeConfig, Msg: "--resolve: " + name + " is not set in the environment",
+			problems = append(problems, &exit.Error{
+				Code: exit.Config, Msg: "--resolve: " + name + " is not set in the environment",
 				Hint: "correct the name in --resolve or ASS_RESOLVE, or remove it there",
 			})
 		}
@@ -92,7 +94,7 @@ func (c *Config) resolves(name string) bool {
 
 // inherit collects the references in the environment itself, and what holds
 // some that are not to be resolved. A mapping line for the same name wins.
-func (p *plan) inherit() (bindings []Binding, problems Errors) {
+func (p *plan) inherit() (bindings []Binding, problems exit.Errors) {
 	mapped := make(map[string]bool) // and not preserved
 	for _, b := range p.bindings {
 		mapped[b.Name] = true
@@ -116,12 +118,12 @@ func (p *plan) inherit() (bindings []Binding, problems Errors) {
 
 // leave notes a variable that is passed on with the references in it. One that
 // is a reference as a whole was meant for us: passing it on has to be asked for.
-func (p *plan) leave(name string, whole bool) *Error {
+func (p *plan) leave(name string, whole bool) *exit.Error {
 	c := p.cfg
 	final := c.marker == "" && slices.Contains(c.Resolve, resolveNone)
 	if whole && !final && !neverResolved(name) {
-		return &Error{
-			Code: CodeConfig, Msg: fmt.Sprintf("environment: %s holds a reference that is not resolved: %s", name, c.resolving()),
+		return &exit.Error{
+			Code: exit.Config, Msg: fmt.Sprintf("environment: %s holds a reference that is not resolved: %s", name, c.resolving()),
 			Hint: "give the variable a line in a mapping file, or name it in ASS_RESOLVE; ASS_RESOLVE=none passes it on as it is",
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 // planFor is what is planned for a command, and what is warned of.
@@ -31,7 +33,7 @@ func planFor(t *testing.T, environ []string, args ...string) (resolved, warnings
 	for _, b := range p.bindings {
 		names = append(names, b.Name)
 	}
-	return strings.Join(names, " "), log.String(), problems.orNil()
+	return strings.Join(names, " "), log.String(), problems.OrNil()
 }
 
 var markers = []string{
@@ -83,7 +85,7 @@ func TestResolveSaysWhichVariablesHoldReferences(t *testing.T) {
 		if tt.whole != "" {
 			told = "environment: " + tt.whole
 		}
-		if resolved != tt.resolved || warnings != want || fmt.Sprint(err) != told || err != nil && ExitCode(err) != 78 {
+		if resolved != tt.resolved || warnings != want || fmt.Sprint(err) != told || err != nil && exit.Status(err) != 78 {
 			t.Errorf("%q, CI=%q: got %q, %s, %v\nwant %q, %s, %s", tt.resolve, tt.ci, resolved, warnings, err, tt.resolved, want, told)
 		}
 	}
@@ -116,7 +118,7 @@ func TestMalformedResolveIsAnError(t *testing.T) {
 		"EMPTY,A,GONE": "--resolve: EMPTY is not set in the environment\n--resolve: GONE is not set in the environment",
 	} {
 		_, _, err := planFor(t, []string{"A=ass://a/A", "EMPTY=", "ASS_RESOLVE=" + resolve})
-		if fmt.Sprint(err) != want || ExitCode(err) != 78 {
+		if fmt.Sprint(err) != want || exit.Status(err) != 78 {
 			t.Errorf("%s: got %v, want %s", resolve, err, want)
 		}
 	}
@@ -141,7 +143,7 @@ func TestNothingButUnresolvedReferencesIsAnError(t *testing.T) {
 	_, _, err := planFor(t, append(environ, "GITLAB_CI=true"))
 	want := "no secret is asked for: no mapping file (ass.env, /etc/ass-exec/ass.env), no namespace, and the references in " +
 		strings.Join(names[:10], ", ") + " and 2 more are not resolved: ASS_RESOLVE is none by default, because GITLAB_CI is set"
-	if fmt.Sprint(err) != want || ExitCode(err) != 78 {
+	if fmt.Sprint(err) != want || exit.Status(err) != 78 {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

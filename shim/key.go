@@ -3,13 +3,14 @@ package shim
 import (
 	"strings"
 
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
 const maxKeyFile = 64 << 10 // bytes
 
 // agentKey returns the agent key, from the variable or the file.
-func (c *Config) agentKey() (vault.Secret, *Error) {
+func (c *Config) agentKey() (vault.Secret, *exit.Error) {
 	source, key := "ASS_AGENT_KEY", c.Key.Reveal()
 	if c.KeyFile != "" {
 		source = c.keyFileName()
@@ -22,18 +23,18 @@ func (c *Config) agentKey() (vault.Secret, *Error) {
 	key = strings.TrimSpace(key)
 	switch {
 	case key == "" && c.KeyFile == "":
-		return vault.Secret{}, &Error{
-			Code: CodeConfig, Msg: "no agent key: neither ASS_AGENT_KEY nor ASS_AGENT_KEY_FILE is set",
+		return vault.Secret{}, &exit.Error{
+			Code: exit.Config, Msg: "no agent key: neither ASS_AGENT_KEY nor ASS_AGENT_KEY_FILE is set",
 			Hint: "pass the key at run time, as with docker run -e ASS_AGENT_KEY, or mount it and set ASS_AGENT_KEY_FILE",
 		}
 	case key == "":
-		return vault.Secret{}, &Error{
-			Code: CodeConfig, Msg: source + " is empty",
+		return vault.Secret{}, &exit.Error{
+			Code: exit.Config, Msg: source + " is empty",
 			Hint: "put the agent key into it",
 		}
 	case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return vault.Secret{}, &Error{
-			Code: CodeConfig, Msg: source + " holds a character that no agent key has",
+		return vault.Secret{}, &exit.Error{
+			Code: exit.Config, Msg: source + " holds a character that no agent key has",
 			Hint: "look for a line break, a space or a quote inside the key",
 		}
 	}
@@ -50,10 +51,10 @@ func (c *Config) keyFileName() string {
 	return "ASS_AGENT_KEY_FILE " + c.KeyFile
 }
 
-func (c *Config) keyFileError(err error) *Error {
+func (c *Config) keyFileError(err error) *exit.Error {
 	name := c.keyFileName()
-	e := &Error{
-		Code: CodeConfig, Msg: name + ": " + reasonOf(err), Err: err,
+	e := &exit.Error{
+		Code: exit.Config, Msg: name + ": " + reasonOf(err), Err: err,
 		Hint: "mount the file where the variable says, readable for the user the container runs as",
 	}
 	if !strings.Contains(name, "/") {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 // Somebody may have put the key itself where its file belongs.
@@ -14,7 +16,7 @@ func TestKeyInThePlaceOfItsFileIsNotQuoted(t *testing.T) {
 	for _, key := range []string{"hunter2-secret", "ass_0123456789abcdef01234567", "production/ass_0123456789abcdef01234567", strings.Repeat("k", 5000)} {
 		cfg := Config{KeyFile: key}
 		_, err := cfg.agentKey()
-		if err == nil || err.Code != CodeConfig || err.Hint != hint || !strings.HasPrefix(err.Msg, "ASS_AGENT_KEY_FILE: ") || strings.Contains(err.Msg, key) {
+		if err == nil || err.Code != exit.Config || err.Hint != hint || !strings.HasPrefix(err.Msg, "ASS_AGENT_KEY_FILE: ") || strings.Contains(err.Msg, key) {
 			t.Errorf("%.40s: got %+v", key, err)
 		}
 	}

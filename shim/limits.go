@@ -3,6 +3,8 @@ package shim
 import (
 	"fmt"
 	"strings"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 // maxString is what the kernel takes for one argument or variable, its final
@@ -12,16 +14,16 @@ const maxString = 128 << 10 // bytes
 const hintFile = "map it with ?as=file, so that the variable names a file in memory: then there is no limit but the API's 1 MiB"
 
 // checkVariable refuses what execve would refuse without a name.
-func checkVariable(name, value, origin string) *Error {
+func checkVariable(name, value, origin string) *exit.Error {
 	switch {
 	case strings.Contains(value, "\x00"):
-		return &Error{
-			Code: CodeData, Msg: fmt.Sprintf("%s: %s: the value holds a NUL byte, which no variable can", origin, name),
+		return &exit.Error{
+			Code: exit.Data, Msg: fmt.Sprintf("%s: %s: the value holds a NUL byte, which no variable can", origin, name),
 			Hint: "map it with ?as=file, so that the variable names a file in memory",
 		}
 	case len(name)+1+len(value)+1 > maxString:
-		return &Error{
-			Code: CodeData, Msg: fmt.Sprintf("%s: %s: the value is too large for a variable: %d bytes, where %d fit", origin, name, len(value), maxString-len(name)-2),
+		return &exit.Error{
+			Code: exit.Data, Msg: fmt.Sprintf("%s: %s: the value is too large for a variable: %d bytes, where %d fit", origin, name, len(value), maxString-len(name)-2),
 			Hint: hintFile,
 		}
 	}
@@ -30,7 +32,7 @@ func checkVariable(name, value, origin string) *Error {
 
 // checkTotal refuses arguments and an environment that together are more than
 // execve takes.
-func checkTotal(path string, argv, env []string, limit int) *Error {
+func checkTotal(path string, argv, env []string, limit int) *exit.Error {
 	total := len(path) + 1
 	for _, list := range [][]string{argv, env} {
 		for _, s := range list {
@@ -45,7 +47,7 @@ func checkTotal(path string, argv, env []string, limit int) *Error {
 	return e
 }
 
-func tooLargeError(env []string) *Error {
+func tooLargeError(env []string) *exit.Error {
 	largest := ""
 	for _, kv := range env {
 		if len(kv) > len(largest) {
@@ -53,15 +55,15 @@ func tooLargeError(env []string) *Error {
 		}
 	}
 	name, _, _ := strings.Cut(largest, "=")
-	return &Error{
-		Code: CodeData, Msg: fmt.Sprintf("the environment and arguments are too large for the kernel (%d variables, the largest %s with %d bytes)", len(env), name, len(largest)),
+	return &exit.Error{
+		Code: exit.Data, Msg: fmt.Sprintf("the environment and arguments are too large for the kernel (%d variables, the largest %s with %d bytes)", len(env), name, len(largest)),
 		Hint: "map large secrets with ?as=file, so that their variables name files in memory",
 	}
 }
 
-func fileError(name string, err error) *Error {
-	return &Error{
-		Code: CodeConfig, Msg: fmt.Sprintf("%s: as=file: %v", name, err), Err: err,
+func fileError(name string, err error) *exit.Error {
+	return &exit.Error{
+		Code: exit.Config, Msg: fmt.Sprintf("%s: as=file: %v", name, err), Err: err,
 		Hint: "as=file needs Linux with memfd_create, allowed by the seccomp profile, and a /proc of its own PID namespace",
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 // defaultPath is searched where the environment has no PATH, as a container
@@ -21,7 +23,7 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 // does not: an empty element of PATH is the current directory, a file that
 // cannot be executed does not end the search, and a name with a slash is taken
 // as it is. env is the environment the command will have.
-func lookPath(name string, env []string) (string, *Error) {
+func lookPath(name string, env []string) (string, *exit.Error) {
 	if name == "" {
 		return "", notFoundError(name, "an empty command")
 	}
@@ -47,7 +49,7 @@ func lookPath(name string, env []string) (string, *Error) {
 
 // lookSecretPath is lookPath where PATH is the value of a secret, which no
 // message repeats; source says which.
-func lookSecretPath(name string, env []string, source string) (string, *Error) {
+func lookSecretPath(name string, env []string, source string) (string, *exit.Error) {
 	path, ok := lookupEnv(env, "PATH")
 	if !ok || name == "" || strings.Contains(name, "/") {
 		return lookPath(name, env)
@@ -57,20 +59,20 @@ func lookSecretPath(name string, env []string, source string) (string, *Error) {
 	case file == "":
 		return "", notFoundError(name, "not found in the PATH that "+source+" gives")
 	case err != nil:
-		return "", err.hide(file, name)
+		return "", hide(err, file, name)
 	}
 	return file, nil
 }
 
 // hide has the message name a file as the user did, without its folder.
-func (e *Error) hide(file, name string) *Error {
+func hide(e *exit.Error, file, name string) *exit.Error {
 	e.Msg = strings.ReplaceAll(e.Msg, file, name)
 	return e
 }
 
 // searchPath returns the file to execute, or what was found first and why it
 // cannot run, or nothing.
-func searchPath(name, path string) (found string, why *Error) {
+func searchPath(name, path string) (found string, why *exit.Error) {
 	for _, dir := range strings.Split(path, ":") {
 		if dir == "" {
 			dir = "."
@@ -90,7 +92,7 @@ func searchPath(name, path string) (found string, why *Error) {
 
 // checkExecutable tells early, before anything is fetched, what execve would
 // say of the file.
-func checkExecutable(name, file string) *Error {
+func checkExecutable(name, file string) *exit.Error {
 	info, err := os.Stat(file)
 	if err == nil && info.IsDir() {
 		return cannotRunError(name, file+" is a directory")
@@ -117,7 +119,7 @@ func checkExecutable(name, file string) *Error {
 
 // checkFormat finds the most common thing that makes execve answer "no such
 // file" for a file that is there.
-func checkFormat(name, file string) *Error {
+func checkFormat(name, file string) *exit.Error {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil // execute permission does not need read permission
@@ -131,7 +133,7 @@ func checkFormat(name, file string) *Error {
 	return nil
 }
 
-func checkInterpreter(name, file string, head []byte) *Error {
+func checkInterpreter(name, file string, head []byte) *exit.Error {
 	line, _, _ := bytes.Cut(head[2:], []byte("\n"))
 	interpreter, _, _ := strings.Cut(strings.TrimLeft(string(line), " \t"), " ")
 	interpreter, _, _ = strings.Cut(interpreter, "\t")
@@ -148,7 +150,7 @@ func checkInterpreter(name, file string, head []byte) *Error {
 
 // checkLoader finds the other thing. It is for after the fact: every start
 // would pay for reading the program's headers.
-func checkLoader(name, file string) *Error {
+func checkLoader(name, file string) *exit.Error {
 	p, ok := readProgram(file)
 	if !ok || p.loader == "" {
 		return nil
@@ -161,16 +163,16 @@ func checkLoader(name, file string) *Error {
 	return e
 }
 
-func notFoundError(name, why string) *Error {
-	return &Error{
-		Code: CodeNoCommand, Msg: fmt.Sprintf("command %q: %s", name, why),
+func notFoundError(name, why string) *exit.Error {
+	return &exit.Error{
+		Code: exit.NoCommand, Msg: fmt.Sprintf("command %q: %s", name, why),
 		Hint: "check the image's CMD, or the words after ass-exec",
 	}
 }
 
-func cannotRunError(name, why string) *Error {
-	return &Error{
-		Code: CodeCannotRun, Msg: fmt.Sprintf("command %q cannot run: %s", name, why),
+func cannotRunError(name, why string) *exit.Error {
+	return &exit.Error{
+		Code: exit.CannotRun, Msg: fmt.Sprintf("command %q cannot run: %s", name, why),
 		Hint: "check the file's mode, owner and architecture",
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 // tree makes the files of the lookup cases and returns their folder.
@@ -47,7 +49,7 @@ func TestLookupFollowsExecvp(t *testing.T) {
 	both := "PATH=" + dir + "/one:" + dir + "/two"
 	for _, tt := range []struct {
 		claim, name, env, path string
-		code                   Code
+		code                   exit.Code
 		msg                    string
 	}{
 		{"not in PATH", "nope", "PATH=/no:/where", "", 127, `command "nope": not found in PATH=/no:/where`},

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/go-envparse"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 const (
@@ -30,7 +32,7 @@ type Binding struct {
 // file's name for messages. The error lists every bad line.
 func ParseMapping(name string, data []byte) ([]Binding, error) {
 	var bindings []Binding
-	var problems Errors
+	var problems exit.Errors
 	first := make(map[string]int)
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	for i, line := range strings.Split(string(data), "\n") {
@@ -55,7 +57,7 @@ func ParseMapping(name string, data []byte) ([]Binding, error) {
 		}
 		bindings = append(bindings, Binding{Name: variable, Value: t, Origin: origin, Line: n})
 	}
-	return bindings, problems.orNil()
+	return bindings, problems.OrNil()
 }
 
 // hintedError is one that the common hint does not help with.
@@ -63,9 +65,9 @@ type hintedError struct{ msg, hint string }
 
 func (e *hintedError) Error() string { return e.msg }
 
-func mappingError(where string, err error) *Error {
-	e := &Error{
-		Code: CodeConfig, Msg: where + ": " + err.Error(), Err: err,
+func mappingError(where string, err error) *exit.Error {
+	e := &exit.Error{
+		Code: exit.Config, Msg: where + ": " + err.Error(), Err: err,
 		Hint: "a line is NAME=namespace/KEY or NAME=\"text ${ass://namespace/KEY}\", like DATABASE_URL=production/database/DATABASE_URL",
 	}
 	var hinted *hintedError

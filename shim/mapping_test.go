@@ -6,6 +6,8 @@ import (
 	"unicode"
 
 	"github.com/hashicorp/go-envparse"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 func TestMappingReadsEveryForm(t *testing.T) {
@@ -118,7 +120,7 @@ func TestMappingRefusesEveryMalformedLine(t *testing.T) {
 			if got, want := err.Error(), "m:1: "+tt.want; got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
-			if got := ExitCode(err); got != 78 {
+			if got := exit.Status(err); got != 78 {
 				t.Errorf("got exit code %d, want 78", got)
 			}
 		})

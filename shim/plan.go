@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -32,7 +33,7 @@ type plan struct {
 
 // newPlan makes every check that needs no network, and lists all that failed.
 // With failures the plan holds what could be made out.
-func newPlan(cfg *Config) (*plan, Errors) {
+func newPlan(cfg *Config) (*plan, exit.Errors) {
 	p := &plan{cfg: cfg, names: make(map[string]bool), roots: sync.OnceValues(cfg.Roots.Load)}
 	found, problems := p.bind()
 	problems = append(problems, cfg.checkModes(p.bindings)...)
@@ -53,8 +54,8 @@ func newPlan(cfg *Config) (*plan, Errors) {
 
 // credentials gets what a request needs: the agent key and, where the operator
 // names them, the roots.
-func (p *plan) credentials() Errors {
-	var problems Errors
+func (p *plan) credentials() exit.Errors {
+	var problems exit.Errors
 	key, err := p.cfg.agentKey()
 	p.key = key
 	problems = appendError(problems, err)
@@ -70,7 +71,7 @@ func (p *plan) credentials() Errors {
 // empty reports whether nothing is left to fetch.
 func (p *plan) empty() bool { return len(p.bindings)+len(p.cfg.Namespaces) == 0 }
 
-func appendError(es Errors, e *Error) Errors {
+func appendError(es exit.Errors, e *exit.Error) exit.Errors {
 	if e != nil {
 		es = append(es, e)
 	}
@@ -79,7 +80,7 @@ func appendError(es Errors, e *Error) Errors {
 
 // bind collects what there is to fetch. found is false if nobody asked for
 // anything at all, which is another thing than nothing being left to fetch.
-func (p *plan) bind() (found bool, problems Errors) {
+func (p *plan) bind() (found bool, problems exit.Errors) {
 	mapped, found, problems := p.cfg.readMapping()
 	for _, b := range mapped {
 		p.names[b.Name] = true
@@ -96,23 +97,23 @@ func (p *plan) bind() (found bool, problems Errors) {
 }
 
 // readMapping reads the mapping file, if there is one.
-func (c *Config) readMapping() (bindings []Binding, found bool, problems Errors) {
+func (c *Config) readMapping() (bindings []Binding, found bool, problems exit.Errors) {
 	name, problem := c.mappingFile()
 	if problem != nil {
-		return nil, true, Errors{problem}
+		return nil, true, exit.Errors{problem}
 	}
 	if name == "" || name == os.DevNull {
 		return nil, false, nil
 	}
 	data, err := c.readAtMost(name, maxMapping)
 	if err != nil {
-		return nil, true, Errors{{
-			Code: CodeConfig, Msg: "mapping: " + err.Error(), Err: err,
+		return nil, true, exit.Errors{{
+			Code: exit.Config, Msg: "mapping: " + err.Error(), Err: err,
 			Hint: "name the mapping file with --mapping or ASS_MAPPING, readable for the user the container runs as",
 		}}
 	}
 	bindings, err = ParseMapping(name, data)
-	problems = AsErrors(err)
+	problems = exit.AsErrors(err)
 	if c.MappingFile == "" && name == localMapping {
 		problems = append(problems, checkUnnamed(bindings)...)
 	}
@@ -122,7 +123,7 @@ func (c *Config) readMapping() (bindings []Binding, found bool, problems Errors)
 // mappingFile returns the mapping to read, "" for none. One that nobody named
 // must not take the place of what somebody has set up: a cloned repository or
 // a folder of uploads may bring it along.
-func (c *Config) mappingFile() (string, *Error) {
+func (c *Config) mappingFile() (string, *exit.Error) {
 	if c.MappingFile != "" {
 		return c.MappingFile, nil
 	}
@@ -148,8 +149,8 @@ func (c *Config) mappingFile() (string, *Error) {
 }
 
 // checkUnnamed refuses protected names in a mapping that nobody named.
-func checkUnnamed(bindings []Binding) Errors {
-	var problems Errors
+func checkUnnamed(bindings []Binding) exit.Errors {
+	var problems exit.Errors
 	for _, b := range bindings {
 		if why := protected(b.Name); why != "" {
 			problems = append(problems, unnamedError(b.Origin, fmt.Sprintf("%s is a protected name (%s), and the mapping was not named", b.Name, why)))
@@ -158,24 +159,24 @@ func checkUnnamed(bindings []Binding) Errors {
 	return problems
 }
 
-func unnamedError(where, what string) *Error {
-	return &Error{
-		Code: CodeConfig, Msg: where + ": " + what,
+func unnamedError(where, what string) *exit.Error {
+	return &exit.Error{
+		Code: exit.Config, Msg: where + ": " + what,
 		Hint: "name the mapping to use, as in ASS_MAPPING=./" + localMapping + "; ASS_MAPPING=" + os.DevNull + " is none",
 	}
 }
 
-func (p *plan) nothingToDoError() *Error {
+func (p *plan) nothingToDoError() *exit.Error {
 	none := "no secret is asked for: no mapping file (" + localMapping + ", " + systemMapping + "), "
 	if len(p.unresolved) > 0 {
-		return &Error{
-			Code: CodeConfig,
+		return &exit.Error{
+			Code: exit.Config,
 			Msg:  none + "no namespace, and the references in " + listNames(p.unresolved) + " are not resolved: " + p.cfg.resolving(),
 			Hint: "write a mapping file with lines like DATABASE_URL=production/database/DATABASE_URL, or name the variables in ASS_RESOLVE",
 		}
 	}
-	return &Error{
-		Code: CodeConfig,
+	return &exit.Error{
+		Code: exit.Config,
 		Msg:  none + "no ass:// in the environment, no namespace",
 		Hint: "write a mapping file with lines like DATABASE_URL=production/database/DATABASE_URL; " +
 			"or set DATABASE_URL=ass://production/database/DATABASE_URL in the environment; " +
@@ -183,9 +184,9 @@ func (p *plan) nothingToDoError() *Error {
 	}
 }
 
-func rootsError(err error) *Error {
-	return &Error{
-		Code: CodeConfig, Msg: err.Error(), Err: err,
+func rootsError(err error) *exit.Error {
+	return &exit.Error{
+		Code: exit.Config, Msg: err.Error(), Err: err,
 		Hint: "name a readable PEM file with the vault's certificate authority",
 	}
 }

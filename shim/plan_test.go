@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 // readUnnamed reads the mapping of a folder with an ass.env, and with the
@@ -33,11 +35,11 @@ func readUnnamed(t *testing.T, local, system string, environ ...string) (read st
 	if !found {
 		read = "none"
 	}
-	msg := strings.ReplaceAll(fmt.Sprint(problems.orNil()), cfg.systemMapping, systemMapping)
+	msg := strings.ReplaceAll(fmt.Sprint(problems.OrNil()), cfg.systemMapping, systemMapping)
 	if len(problems) == 0 {
 		return read, nil
 	}
-	return "", fmt.Errorf("%d %s", ExitCode(problems), msg)
+	return "", fmt.Errorf("%d %s", exit.Status(problems), msg)
 }
 
 func TestUnnamedMappingReplacesNothing(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -54,7 +55,7 @@ type row struct {
 	sources []source // one for each reference
 	value   string
 	absent  bool // optional, and there is nothing to set
-	errs    Errors
+	errs    exit.Errors
 }
 
 func (p *plan) open(ctx context.Context, version string, log *slog.Logger) (*vault.Session, error) {
@@ -80,7 +81,7 @@ func (p *plan) fetch(ctx context.Context, session *vault.Session, log *slog.Logg
 		r.log(log)
 		problems = append(problems, r.errs...)
 	}
-	return rows, results, problems.orNil()
+	return rows, results, problems.OrNil()
 }
 
 // found is all that the vault told.
@@ -91,7 +92,7 @@ type found struct {
 
 // gather reads the secrets that the bindings name and, at the same time, lists
 // the namespaces; what these bring in is read after that.
-func (p *plan) gather(ctx context.Context, session *vault.Session) ([]Binding, found, Errors) {
+func (p *plan) gather(ctx context.Context, session *vault.Session) ([]Binding, found, exit.Errors) {
 	all := p.look(ctx, session)
 	results := all.secrets
 	imported, problems := p.imports(all.listings)
@@ -165,11 +166,11 @@ func (p *plan) build(rows []row) (*Command, error) {
 	cmd.Secrets = p.secrets(rows)
 	if cmd.Path == "" {
 		if err := cmd.look(rows); err != nil {
-			return nil, Errors{err}
+			return nil, exit.Errors{err}
 		}
 	}
 	if err := checkTotal(cmd.Path, cmd.Argv, env, argLimit()); err != nil {
-		return nil, Errors{err}
+		return nil, exit.Errors{err}
 	}
 	return cmd, nil
 }
@@ -194,7 +195,7 @@ func (p *plan) secrets(rows []row) []vault.Secret {
 }
 
 // look finds the file to execute where PATH is mapped.
-func (c *Command) look(rows []row) (err *Error) {
+func (c *Command) look(rows []row) (err *exit.Error) {
 	i := slices.IndexFunc(rows, func(r row) bool { return r.Name == "PATH" && !r.absent })
 	if i < 0 {
 		c.Path, err = lookPath(c.Argv[0], c.Env)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -43,7 +44,7 @@ func TestImportRefusesEveryProtectedName(t *testing.T) {
 			ref := vault.Ref("app/" + strings.Replace(name, "*", "ANY", 1))
 			p := &plan{cfg: &Config{}}
 			bindings, problems := p.imports([]listing{{namespace: "app", items: []vault.Listed{{Ref: ref}}}})
-			if len(bindings) != 0 || ExitCode(problems.orNil()) != 78 {
+			if len(bindings) != 0 || exit.Status(problems.OrNil()) != 78 {
 				t.Errorf("%s: got %v, %v", ref, bindings, problems)
 			}
 		}

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 func TestOnlyWhatHasAnEndIsRead(t *testing.T) {
@@ -35,12 +37,12 @@ func TestOnlyWhatHasAnEndIsRead(t *testing.T) {
 	} {
 		cfg := Config{MappingFile: name, Timeout: time.Minute}
 		_, _, problems := cfg.readMapping()
-		if len(problems) != 1 || problems[0].Msg != "mapping: "+want || problems[0].Code != CodeConfig || problems[0].Hint == "" {
+		if len(problems) != 1 || problems[0].Msg != "mapping: "+want || problems[0].Code != exit.Config || problems[0].Hint == "" {
 			t.Errorf("got %v, want %s", problems, want)
 		}
 	}
 	cfg := Config{KeyFile: fifo}
-	if _, err := cfg.agentKey(); err == nil || err.Msg != "ASS_AGENT_KEY_FILE "+fifo+noFile || err.Code != CodeConfig {
+	if _, err := cfg.agentKey(); err == nil || err.Msg != "ASS_AGENT_KEY_FILE "+fifo+noFile || err.Code != exit.Config {
 		t.Errorf("got %v", err)
 	}
 	if b, err := cfg.readAtMost(os.DevNull, 1); err != nil || len(b) != 0 {

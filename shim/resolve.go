@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -152,9 +153,9 @@ func filesOf(rows []row, env []string) []File {
 	return files
 }
 
-func dataError(b Binding, ref vault.Ref, err error) *Error {
-	return &Error{
-		Code: CodeData, Msg: fmt.Sprintf("%s: %s: %s: %v", b.Origin, b.Name, ref, err),
+func dataError(b Binding, ref vault.Ref, err error) *exit.Error {
+	return &exit.Error{
+		Code: exit.Data, Msg: fmt.Sprintf("%s: %s: %s: %v", b.Origin, b.Name, ref, err),
 		Hint: "correct the secret in the vault, or the reference to it",
 	}
 }

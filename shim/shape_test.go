@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 func TestCredentialIsToldFromAPath(t *testing.T) {
@@ -90,7 +92,7 @@ func TestCredentialInTheMappingIsNotQuoted(t *testing.T) {
 		"A=ghp_16C7e42F292c6912E7710c838347Ae178B4a",
 	} {
 		_, err := ParseMapping("m", []byte(line))
-		if es := AsErrors(err); len(es) != 1 || es[0].Msg != "m:1: "+want || es[0].Code != CodeConfig || es[0].Hint != errLooksLikeValue.hint {
+		if es := exit.AsErrors(err); len(es) != 1 || es[0].Msg != "m:1: "+want || es[0].Code != exit.Config || es[0].Hint != errLooksLikeValue.hint {
 			t.Errorf("%s: got %v", line, err)
 		}
 	}

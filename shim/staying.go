@@ -4,17 +4,19 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 // checkPIDs refuses what the service manager meant for the process it started.
 // A command that is our child would not find itself in it. Of LISTEN_PIDFDID
 // nothing needs to be said: it only narrows what LISTEN_PID names.
-func (c *Config) checkPIDs() Errors {
-	var problems Errors
+func (c *Config) checkPIDs() exit.Errors {
+	var problems exit.Errors
 	for _, name := range []string{"LISTEN_PID", "WATCHDOG_PID"} {
 		if v, _ := lookupEnv(c.Environ, name); c.Stays() && v == strconv.Itoa(os.Getpid()) {
-			problems = append(problems, &Error{
-				Code: CodeConfig,
+			problems = append(problems, &exit.Error{
+				Code: exit.Config,
 				Msg:  name + " names ass-exec, and the command would be another process",
 				Hint: "start a socket-activated or watched service without --init, --mask and --watch (ASS_INIT, ASS_MASK, ASS_WATCH)",
 			})
@@ -25,13 +27,13 @@ func (c *Config) checkPIDs() Errors {
 
 // checkModes refuses a file for other users whose path leads through our /proc,
 // which the kernel opens to our own user alone.
-func (c *Config) checkModes(bindings []Binding) Errors {
-	var problems Errors
+func (c *Config) checkModes(bindings []Binding) exit.Errors {
+	var problems exit.Errors
 	for _, b := range bindings {
 		for _, r := range b.Value.References() {
 			if (c.Mask || c.Watch > 0) && r.Mode&0o077 != 0 {
-				problems = append(problems, &Error{
-					Code: CodeConfig,
+				problems = append(problems, &exit.Error{
+					Code: exit.Config,
 					Msg:  fmt.Sprintf("%s: %s: mode=%04o has no effect with --mask or --watch: other users cannot reach the file", b.Origin, b.Name, r.Mode),
 					Hint: "leave out mode=, or start without --mask and --watch (ASS_MASK, ASS_WATCH)",
 				})

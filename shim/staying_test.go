@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 func TestVariableThatNamesThisProcessIsRefusedIfItStays(t *testing.T) {
@@ -15,8 +17,8 @@ func TestVariableThatNamesThisProcessIsRefusedIfItStays(t *testing.T) {
 			_, err := ParseConfig(args, []string{fmt.Sprint("LISTEN_PID=", own), "LISTEN_PIDFDID=1", fmt.Sprint("WATCHDOG_PID=", own)})
 			want := "LISTEN_PID names ass-exec, and the command would be another process\n" +
 				"WATCHDOG_PID names ass-exec, and the command would be another process"
-			if err == nil || err.Error() != want || ExitCode(err) != 78 || AsErrors(err)[0].Hint != hint {
-				t.Errorf("%q: got %v (%d), want %s (78)", args, err, ExitCode(err), want)
+			if err == nil || err.Error() != want || exit.Status(err) != 78 || exit.AsErrors(err)[0].Hint != hint {
+				t.Errorf("%q: got %v (%d), want %s (78)", args, err, exit.Status(err), want)
 			}
 			_, err = ParseConfig(args, []string{fmt.Sprint("LISTEN_PID=", other), "LISTEN_PIDFDID=1", fmt.Sprint("WATCHDOG_PID=", other), "WATCHDOG_USEC=1"})
 			if err != nil {
@@ -44,7 +46,7 @@ func TestFileForOtherUsersIsRefusedWhereTheyCannotReachIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, problems := newPlan(&cfg)
-		if got := errors.Join(problems.orNil()); want == "" && got != nil || want != "" && (got == nil || got.Error() != want || ExitCode(problems) != 78) {
+		if got := errors.Join(problems.OrNil()); want == "" && got != nil || want != "" && (got == nil || got.Error() != want || exit.Status(problems) != 78) {
 			t.Errorf("%s: got %v, want %s", flag, got, want)
 		}
 	}

@@ -3,6 +3,8 @@ package shim
 import (
 	"errors"
 	"testing"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 // Whether a secret stands in the user or password of a URL is decided by the
@@ -56,7 +58,7 @@ func TestURLErrorPrintsBothFormsAndNoDefault(t *testing.T) {
 	want := "m:1: A: a secret in the user or password of a URL must say how it is spelled there: " +
 		"${ass://a/B?default=TEXT&field=/p&encode=url} or ${ass://a/B?default=TEXT&field=/p&encode=none}"
 	const hint = "take encode=url, unless the vault holds the secret percent-encoded already: then encode=none"
-	if es := AsErrors(err); len(es) != 1 || es[0].Msg != want || es[0].Hint != hint || es[0].Code != CodeConfig {
+	if es := exit.AsErrors(err); len(es) != 1 || es[0].Msg != want || es[0].Hint != hint || es[0].Code != exit.Config {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

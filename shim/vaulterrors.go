@@ -13,28 +13,29 @@ import (
 	"sync"
 	"time"
 
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
 // codeOf is the exit status for each kind of the vault's failures.
-func codeOf(reason vault.Reason) Code {
+func codeOf(reason vault.Reason) exit.Code {
 	switch reason {
 	case vault.Unavailable:
-		return CodeUnavailable
+		return exit.Unavailable
 	case vault.Denied:
-		return CodeDenied
+		return exit.Denied
 	case vault.Pending:
-		return CodePending
+		return exit.Pending
 	case vault.NotFound:
-		return CodeNotFound
+		return exit.NotFound
 	case vault.Protocol, vault.TooMuch:
-		return CodeProtocol
+		return exit.Protocol
 	case vault.Untrusted, vault.BadRoots, vault.BadProxy:
-		return CodeConfig
+		return exit.Config
 	case vault.Bug:
-		return CodeInternal
+		return exit.Internal
 	}
-	return CodeInternal
+	return exit.Internal
 }
 
 // openError words a failure to get a token.
@@ -46,7 +47,7 @@ func (p *plan) openError(ctx context.Context, err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	return Errors{{Code: codeOf(e.Reason), Msg: tokenMessage(e), Hint: p.tokenHint(e), Err: e}}
+	return exit.Errors{{Code: codeOf(e.Reason), Msg: tokenMessage(e), Hint: p.tokenHint(e), Err: e}}
 }
 
 func tokenMessage(e *vault.Error) string {
@@ -136,8 +137,8 @@ func (p *plan) proxyHint() string {
 }
 
 // secretError words a failure to read one secret.
-func secretError(b Binding, ref vault.Ref, e *vault.Error) *Error {
-	out := &Error{Code: codeOf(e.Reason), Msg: fmt.Sprintf("%s: %s: %s: %v", b.Origin, b.Name, ref, e), Err: e}
+func secretError(b Binding, ref vault.Ref, e *vault.Error) *exit.Error {
+	out := &exit.Error{Code: codeOf(e.Reason), Msg: fmt.Sprintf("%s: %s: %s: %v", b.Origin, b.Name, ref, e), Err: e}
 	switch e.Reason {
 	case vault.NotFound:
 		out.Msg = fmt.Sprintf("%s: %s: %s does not exist", b.Origin, b.Name, ref)
@@ -157,7 +158,7 @@ func secretError(b Binding, ref vault.Ref, e *vault.Error) *Error {
 	case vault.TooMuch:
 		out.Hint = "map fewer secrets per start, or smaller ones"
 	case vault.Bug:
-		out.Hint = InternalError().Hint
+		out.Hint = exit.InternalError().Hint
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -60,7 +61,7 @@ func (w *Watcher) Run(ctx context.Context, act func(*Command)) {
 			return
 		case err != nil:
 			if troubles == 0 {
-				w.log.Warn(fmt.Sprintf("looking for new secrets: %s; the command goes on with those it has", AsErrors(err)[0].Msg))
+				w.log.Warn(fmt.Sprintf("looking for new secrets: %s; the command goes on with those it has", exit.AsErrors(err)[0].Msg))
 			}
 			troubles++
 		}
@@ -107,7 +108,7 @@ func (w *Watcher) failure(now found) error {
 		case e.Reason == vault.Pending, e.Status == 401 && w.session.Approved():
 			return fmt.Errorf("a new token needs a human's approval: %w", errWatchEnds)
 		default:
-			return &Error{Code: codeOf(e.Reason), Msg: e.Error(), Err: e}
+			return &exit.Error{Code: codeOf(e.Reason), Msg: e.Error(), Err: e}
 		}
 	}
 	return nil

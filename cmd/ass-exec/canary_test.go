@@ -8,29 +8,29 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault/devvault"
 )
 
 // failures drives every exit status of the table: what goes wrong, and the
 // first message of it, exactly.
 var failures = []struct {
-	code  shim.Code
+	code  exit.Code
 	fault string // of the dev vault
 	env   []string
 	args  []string
 	want  string
 }{
-	{code: shim.CodeUsage, args: []string{"--" + canaryValue}, want: "unknown flag --" + canaryValue},
-	{code: shim.CodeData, fault: "endpoint=secrets,kind=empty", args: []string{"true"}, want: "environment: X: a/B: the secret is empty"},
-	{code: shim.CodeNotFound, env: []string{"Y=ass://a/NO"}, args: []string{"true"}, want: "environment: Y: a/NO does not exist"},
-	{code: shim.CodeUnavailable, fault: "endpoint=tokens,kind=status,status=503,retry-after=90", args: []string{"true"}, want: "HOST answered Service Unavailable (503): Service Unavailable"},
-	{code: shim.CodePending, env: []string{"Y=ass://a/SENSITIVE", "ASS_APPROVAL_TIMEOUT=0"}, args: []string{"true"}, want: "a human must approve secrets:read:a/B secrets:read:a/SENSITIVE: approval apr_3: a human's approval is needed"},
-	{code: shim.CodeProtocol, fault: "endpoint=secrets,kind=html", args: []string{"true"}, want: "environment: X: a/B: the reply is not JSON (200)"},
-	{code: shim.CodeDenied, fault: "endpoint=tokens,kind=status,status=401", args: []string{"true"}, want: "the vault refuses the agent key: not authorized (401): Unauthorized"},
-	{code: shim.CodeConfig, env: []string{"Y=ass://" + canaryValue}, args: []string{"true"}, want: "environment: Y: the value is not a secret path; a path has a namespace and a key, like production/app/DEBUG"},
-	{code: shim.CodeCannotRun, args: []string{"/"}, want: `command "/" cannot run: / is a directory`},
-	{code: shim.CodeNoCommand, args: []string{"/no/such"}, want: `command "/no/such": no such file`},
+	{code: exit.Usage, args: []string{"--" + canaryValue}, want: "unknown flag --" + canaryValue},
+	{code: exit.Data, fault: "endpoint=secrets,kind=empty", args: []string{"true"}, want: "environment: X: a/B: the secret is empty"},
+	{code: exit.NotFound, env: []string{"Y=ass://a/NO"}, args: []string{"true"}, want: "environment: Y: a/NO does not exist"},
+	{code: exit.Unavailable, fault: "endpoint=tokens,kind=status,status=503,retry-after=90", args: []string{"true"}, want: "HOST answered Service Unavailable (503): Service Unavailable"},
+	{code: exit.Pending, env: []string{"Y=ass://a/SENSITIVE", "ASS_APPROVAL_TIMEOUT=0"}, args: []string{"true"}, want: "a human must approve secrets:read:a/B secrets:read:a/SENSITIVE: approval apr_3: a human's approval is needed"},
+	{code: exit.Protocol, fault: "endpoint=secrets,kind=html", args: []string{"true"}, want: "environment: X: a/B: the reply is not JSON (200)"},
+	{code: exit.Denied, fault: "endpoint=tokens,kind=status,status=401", args: []string{"true"}, want: "the vault refuses the agent key: not authorized (401): Unauthorized"},
+	{code: exit.Config, env: []string{"Y=ass://" + canaryValue}, args: []string{"true"}, want: "environment: Y: the value is not a secret path; a path has a namespace and a key, like production/app/DEBUG"},
+	{code: exit.CannotRun, args: []string{"/"}, want: `command "/" cannot run: / is a directory`},
+	{code: exit.NoCommand, args: []string{"/no/such"}, want: `command "/no/such": no such file`},
 }
 
 func TestEveryExitCodeHasItsMessageAndPrintsNoSecret(t *testing.T) {
@@ -53,7 +53,7 @@ func TestEveryExitCodeHasItsMessageAndPrintsNoSecret(t *testing.T) {
 				if status != int(tt.code) || stdout != "" {
 					t.Errorf("got status %d, stdout %q; want %d and silence", status, stdout, tt.code)
 				}
-				if tt.code != shim.CodeUsage && strings.Contains(stderr, canaryValue) || strings.Contains(stderr, canaryKey) || strings.Contains(stderr, "eyJkZXY") {
+				if tt.code != exit.Usage && strings.Contains(stderr, canaryValue) || strings.Contains(stderr, canaryKey) || strings.Contains(stderr, "eyJkZXY") {
 					t.Errorf("a secret is printed: %s", stderr)
 				}
 				want := strings.ReplaceAll(tt.want, "HOST", host)
@@ -93,12 +93,12 @@ func TestReadmeListsEveryExitCode(t *testing.T) {
 	if got := strings.Join(listed, " "); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	driven := make(map[shim.Code]bool)
+	driven := make(map[exit.Code]bool)
 	for _, f := range failures {
 		driven[f.code] = true
 	}
-	for _, code := range shim.Codes() {
-		if !driven[code] && code != shim.CodeInternal && code != shim.CodeSignal {
+	for _, code := range exit.Codes() {
+		if !driven[code] && code != exit.Internal && code != exit.Signal {
 			t.Errorf("no failure drives %d", code)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/shim/mask"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
@@ -28,7 +28,7 @@ func newOutputFilter(secrets []vault.Secret) (*outputFilter, error) {
 		}
 		var err error
 		if *s.end, err = f.filter.Pipe(*s.to); err != nil {
-			return nil, &shim.Error{Code: shim.CodeCannotRun, Msg: "--mask: " + err.Error(), Hint: "check the limit of open files", Err: err}
+			return nil, &exit.Error{Code: exit.CannotRun, Msg: "--mask: " + err.Error(), Hint: "check the limit of open files", Err: err}
 		}
 	}
 	return f, nil

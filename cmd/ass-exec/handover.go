@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -120,8 +121,8 @@ func takeHandover(environ []string) ([]string, *parent, error) {
 }
 
 func handoverError(err error) error {
-	return &shim.Error{
-		Code: shim.CodeConfig, Msg: handoverVariable + ": " + err.Error(),
+	return &exit.Error{
+		Code: exit.Config, Msg: handoverVariable + ": " + err.Error(),
 		Hint: "remove the variable: ass-exec sets it for itself alone",
 	}
 }

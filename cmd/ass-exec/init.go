@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/shim/supervise"
 )
 
@@ -81,8 +82,8 @@ func selfPath() (string, error) {
 }
 
 func initError(err error) error {
-	return &shim.Error{
-		Code: shim.CodeCannotRun, Msg: fmt.Sprintf("ass-exec cannot start itself as the command's parent: %v", err), Err: err,
+	return &exit.Error{
+		Code: exit.CannotRun, Msg: fmt.Sprintf("ass-exec cannot start itself as the command's parent: %v", err), Err: err,
 		Hint: "check the limits of processes and open files, or do without --init and --mask",
 	}
 }

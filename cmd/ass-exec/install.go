@@ -5,15 +5,15 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 // install copies this binary to path, for an init container without a shell:
 // whole or not at all, and executable for everyone whatever the umask is.
 func install(path string) error {
 	if err := copyBinary(path); err != nil {
-		return &shim.Error{
-			Code: shim.CodeConfig, Msg: "--install: " + err.Error(), Err: err,
+		return &exit.Error{
+			Code: exit.Config, Msg: "--install: " + err.Error(), Err: err,
 			Hint: "name a file in a folder that this user may write to, such as a volume shared with the next container",
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 // reporter is the only writer to stderr. Its rules: every line begins with
@@ -104,7 +104,7 @@ func (w *stderrWriter) run() {
 
 // failure tells everything that is wrong and returns the exit status for it.
 func (r *reporter) failure(err error) int {
-	status := shim.ExitCode(err)
+	status := exit.Status(err)
 	r.tell(err, status)
 	return status
 }
@@ -112,7 +112,7 @@ func (r *reporter) failure(err error) int {
 // tell tells everything that is wrong. A hint that several failures in a row
 // share is told once, after the last.
 func (r *reporter) tell(err error, status int) {
-	es := shim.AsErrors(err)
+	es := exit.AsErrors(err)
 	for i, e := range es {
 		hint := e.Hint
 		if i+1 < len(es) && es[i+1].Hint == hint {
@@ -140,7 +140,7 @@ func jsonAttrs(hint string, status int) []any {
 // bug tells where a panic of ours came from: the functions and lines of the
 // stack, but neither the panic's text nor the arguments.
 func (r *reporter) bug(stack []byte) int {
-	e := shim.InternalError()
+	e := exit.InternalError()
 	for _, line := range strings.Split(string(stack), "\n") {
 		if file, _, ok := strings.Cut(strings.TrimSpace(line), " +0x"); ok {
 			e.Msg += " < " + file[strings.LastIndexByte(file, '/')+1:]

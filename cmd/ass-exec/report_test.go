@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
 func TestPanicIsToldByItsLinesAlone(t *testing.T) {
@@ -36,7 +36,7 @@ func TestForeignErrorCountsAsABugAndIsNotQuoted(t *testing.T) {
 
 func TestNothingPrintedCanMoveACursorOrForgeALine(t *testing.T) {
 	var out strings.Builder
-	newReporter(&out, false, false).failure(&shim.Error{Code: 65, Msg: "a\x1b[2J\nass-exec: info: b\u202e\u200b", Hint: "c\r\x9b"})
+	newReporter(&out, false, false).failure(&exit.Error{Code: 65, Msg: "a\x1b[2J\nass-exec: info: b\u202e\u200b", Hint: "c\r\x9b"})
 	want := "ass-exec: error: a\\x1b[2J\\nass-exec: info: b\\u202e\\u200b\nass-exec: hint: c\\r\ufffd\n"
 	if out.String() != want {
 		t.Errorf("got  %q\nwant %q", out.String(), want)

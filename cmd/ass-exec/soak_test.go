@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault/devvault"
 )
 
@@ -32,7 +32,7 @@ func TestEveryStartIsWholeOrToldApart(t *testing.T) {
 	}
 	const budget, slack = 800 * time.Millisecond, 5 * time.Second
 	var allowed []int
-	for _, code := range shim.Codes() {
+	for _, code := range exit.Codes() {
 		allowed = append(allowed, int(code))
 	}
 	var mu sync.Mutex

@@ -1,4 +1,6 @@
-package shim
+// Package exit has the exit statuses of ass-exec's own failures, and the one
+// error type that carries them to main.
+package exit
 
 import (
 	"errors"
@@ -11,33 +13,33 @@ type Code int
 
 // The exit statuses of ass-exec's own failures; the README has the same table.
 const (
-	CodeUsage       Code = 64  // bad flag, no command
-	CodeData        Code = 65  // a secret is there but cannot be used
-	CodeNotFound    Code = 66  // a secret does not exist, or a namespace holds none
-	CodeUnavailable Code = 69  // vault unreachable, 429 or 5xx until the budget ended
-	CodeInternal    Code = 70  // a bug of ours
-	CodePending     Code = 75  // a human's approval is needed, or did not come in time
-	CodeProtocol    Code = 76  // a reply that is not this API's
-	CodeDenied      Code = 77  // 401, 403, approval denied
-	CodeConfig      Code = 78  // key, URL, CA, mapping, variable; certificate not trusted
-	CodeCannotRun   Code = 126 // the command was found but cannot run
-	CodeNoCommand   Code = 127 // the command was not found
-	CodeSignal      Code = 128 // plus the number of the signal that came while fetching
+	Usage       Code = 64  // bad flag, no command
+	Data        Code = 65  // a secret is there but cannot be used
+	NotFound    Code = 66  // a secret does not exist, or a namespace holds none
+	Unavailable Code = 69  // vault unreachable, 429 or 5xx until the budget ended
+	Internal    Code = 70  // a bug of ours
+	Pending     Code = 75  // a human's approval is needed, or did not come in time
+	Protocol    Code = 76  // a reply that is not this API's
+	Denied      Code = 77  // 401, 403, approval denied
+	Config      Code = 78  // key, URL, CA, mapping, variable; certificate not trusted
+	CannotRun   Code = 126 // the command was found but cannot run
+	NoCommand   Code = 127 // the command was not found
+	Signal      Code = 128 // plus the number of the signal that came while fetching
 )
 
 // Codes lists every Code.
 func Codes() []Code {
-	return append(slices.Clone(precedence), CodeInternal, CodeSignal)
+	return append(slices.Clone(precedence), Internal, Signal)
 }
 
 // precedence decides the exit status of several failures at once: what the
-// operator has to mend first comes first.
+// user has to mend first comes first.
 var precedence = []Code{
-	CodeUsage, CodeConfig, CodeDenied, CodePending, CodeUnavailable,
-	CodeProtocol, CodeData, CodeNotFound, CodeNoCommand, CodeCannotRun,
+	Usage, Config, Denied, Pending, Unavailable,
+	Protocol, Data, NotFound, NoCommand, CannotRun,
 }
 
-// Error is one failure in the operator's words. No part of it is secret.
+// Error is one failure in the user's words. No part of it is secret.
 type Error struct {
 	Code Code
 	Msg  string // what is wrong, and where
@@ -60,8 +62,8 @@ func (es Errors) Error() string {
 	return strings.Join(msgs, "\n")
 }
 
-// orNil is es as an error, nil if there is none.
-func (es Errors) orNil() error {
+// OrNil is es as an error, nil if there is none.
+func (es Errors) OrNil() error {
 	if len(es) == 0 {
 		return nil
 	}
@@ -85,8 +87,8 @@ func AsErrors(err error) Errors {
 	}
 }
 
-// ExitCode is the exit status that err stands for: 0 for nil.
-func ExitCode(err error) int {
+// Status is the exit status that err stands for: 0 for nil.
+func Status(err error) int {
 	es := AsErrors(err)
 	if len(es) == 0 {
 		return 0
@@ -103,7 +105,7 @@ func ExitCode(err error) int {
 
 func InternalError() *Error {
 	return &Error{
-		Code: CodeInternal,
+		Code: Internal,
 		Msg:  "internal error",
 		Hint: "this is a bug of ass-exec: please report it with the version and the flags, without any value",
 	}
