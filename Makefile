@@ -19,7 +19,7 @@
 
 VERSION ?= $(shell git describe --tags --match 'v*.*' --always --dirty 2>/dev/null || echo devel)
 LDFLAGS = -s -w -X main.version=$(VERSION) -checklinkname=0
-# keepsignals passes on what the parent ignored or blocked; see shim/sigstate_linux.go.
+# keepsignals passes on what the parent ignored or blocked; see shim/process/sigstate_linux.go.
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags keepsignals -ldflags "$(LDFLAGS)"
 IMAGE ?= ghcr.io/agent-secret-store/ass-exec
 

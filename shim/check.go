@@ -55,9 +55,9 @@ func Check(network func() context.Context, cfg Config, version string, log *slog
 	}
 	report := Report{Command: p.path}
 	if len(local) == 0 && remote == nil && len(cfg.Argv) > 0 {
-		var cmd *Command
+		var cmd *Start
 		if cmd, remote = p.build(rows); remote == nil {
-			report.Command = cmd.name()
+			report.Command = cmd.Name()
 		}
 	}
 	problems := slices.Concat(local, exit.AsErrors(remote))

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -196,8 +197,8 @@ func ParseConfig(args, environ []string) (Config, error) {
 	for _, s := range settings {
 		problems = append(problems, s.apply(&cfg, given[s.flag], environ)...)
 	}
-	cfg.Roots.CertFile, _ = lookupEnv(environ, "SSL_CERT_FILE")
-	cfg.Roots.CertDir, _ = lookupEnv(environ, "SSL_CERT_DIR")
+	cfg.Roots.CertFile, _ = process.LookupEnv(environ, "SSL_CERT_FILE")
+	cfg.Roots.CertDir, _ = process.LookupEnv(environ, "SSL_CERT_DIR")
 	problems = append(problems, cfg.validate()...)
 	if len(problems) == 0 && len(argv) == 0 && cfg.runs() {
 		problems = append(problems, usageError("no command to run"))
@@ -249,7 +250,7 @@ func (s setting) apply(cfg *Config, values, environ []string) exit.Errors {
 			problems = append(problems, usageError("--"+s.flag+": "+err.Error()))
 		}
 	}
-	if v, ok := lookupEnv(environ, s.env); ok && v != "" && len(values) == 0 {
+	if v, ok := process.LookupEnv(environ, s.env); ok && v != "" && len(values) == 0 {
 		if err := s.set(cfg, v); err != nil {
 			problems = append(problems, &exit.Error{
 				Code: exit.Config, Msg: s.env + ": " + err.Error(),
@@ -282,18 +283,6 @@ func (c *Config) validate() exit.Errors {
 
 func usageError(msg string) *exit.Error {
 	return &exit.Error{Code: exit.Usage, Msg: msg, Hint: "usage: ass-exec [flags] [--] command [args...]; see ass-exec --help"}
-}
-
-// lookupEnv returns the first occurrence of a variable, the one getenv finds.
-// An entry without a name is no variable: a setting that has none must not
-// find it.
-func lookupEnv(environ []string, name string) (string, bool) {
-	for _, kv := range environ {
-		if k, v, ok := strings.Cut(kv, "="); ok && k == name && name != "" {
-			return v, true
-		}
-	}
-	return "", false
 }
 
 func text(field func(*Config) *string) func(*Config, string) error {
@@ -412,7 +401,7 @@ func loopback(host string) bool {
 func checkProxies(environ []string) exit.Errors {
 	var problems exit.Errors
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
-		if v, _ := lookupEnv(environ, name); v != "" && !validProxy(v) {
+		if v, _ := process.LookupEnv(environ, name); v != "" && !validProxy(v) {
 			problems = append(problems, &exit.Error{
 				Code: exit.Config, Msg: name + " is not the URL of a proxy",
 				Hint: "correct it, like http://proxy.example:3128, or remove it and use NO_PROXY for the vault's host",

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -70,7 +71,7 @@ func (p *plan) checkImport(name string, ref, other vault.Ref) *exit.Error {
 // whoever set that did not ask for ours. Only the secrets' values tell.
 func (p *plan) checkReplaced(imported []row) {
 	for i, r := range imported {
-		held, _ := lookupEnv(p.cfg.Environ, r.Name)
+		held, _ := process.LookupEnv(p.cfg.Environ, r.Name)
 		if held == "" || held == r.value || len(r.errs) > 0 {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
 // What Config.Resolve holds for every variable, and for none of them.
@@ -28,12 +29,12 @@ var strangersMarkers = []string{
 
 // strangersMarker returns the variable that tells of such a place, if one does.
 func strangersMarker(environ []string) string {
-	ci, _ := lookupEnv(environ, "CI")
+	ci, _ := process.LookupEnv(environ, "CI")
 	if !slices.Contains([]string{"", "0", "false", "no", "off"}, strings.ToLower(ci)) {
 		return "CI"
 	}
 	for _, name := range strangersMarkers {
-		if v, _ := lookupEnv(environ, name); v != "" {
+		if v, _ := process.LookupEnv(environ, name); v != "" {
 			return name
 		}
 	}
@@ -77,7 +78,7 @@ func setResolve(c *Config, v string) error {
 func (c *Config) checkResolve() exit.Errors {
 	var problems exit.Errors
 	for _, name := range c.Resolve {
-		if v, _ := lookupEnv(c.Environ, name); v == "" && name != resolveAll && name != resolveNone {
+		if v, _ := process.LookupEnv(c.Environ, name); v == "" && name != resolveAll && name != resolveNone {
 			problems = append(problems, &exit.Error{
 				Code: exit.Config, Msg: "--resolve: " + name + " is not set in the environment",
 				Hint: "correct the name in --resolve or ASS_RESOLVE, or remove it there",
@@ -183,7 +184,7 @@ func listNames(names []string) string {
 // isSet reports whether a variable has a value of its own: an empty one does
 // not count, nor does a reference, unless it is passed on as it is.
 func (c *Config) isSet(name string) bool {
-	v, _ := lookupEnv(c.Environ, name)
+	v, _ := process.LookupEnv(c.Environ, name)
 	_, isReference, _ := ParseInherited(v)
 	return v != "" && !(isReference && c.resolves(name))
 }

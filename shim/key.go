@@ -54,7 +54,7 @@ func (c *Config) keyFileName() string {
 func (c *Config) keyFileError(err error) *exit.Error {
 	name := c.keyFileName()
 	e := &exit.Error{
-		Code: exit.Config, Msg: name + ": " + reasonOf(err), Err: err,
+		Code: exit.Config, Msg: name + ": " + exit.Cause(err), Err: err,
 		Hint: "mount the file where the variable says, readable for the user the container runs as",
 	}
 	if !strings.Contains(name, "/") {

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -45,7 +46,7 @@ func newPlan(cfg *Config) (*plan, exit.Errors) {
 		problems = append(problems, p.credentials()...)
 	}
 	if len(cfg.Argv) > 0 && !p.names["PATH"] {
-		path, err := lookPath(cfg.Argv[0], cfg.Environ)
+		path, err := process.LookPath(cfg.Argv[0], cfg.Environ)
 		p.path = path
 		problems = appendError(problems, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -20,7 +21,7 @@ import (
 // wait for. An error is Errors, with everything that is wrong at that point, or
 // the context's. Warnings of waits and, if cfg is verbose, what is done go to
 // log.
-func Prepare(network func() context.Context, cfg Config, version string, log *slog.Logger) (*Command, *Watcher, error) {
+func Prepare(network func() context.Context, cfg Config, version string, log *slog.Logger) (*Start, *Watcher, error) {
 	network = sync.OnceValue(network)
 	cfg.network = network
 	p, problems := newPlan(&cfg)
@@ -38,7 +39,7 @@ func Prepare(network func() context.Context, cfg Config, version string, log *sl
 		return nil, nil, err
 	}
 	rows, results, err := p.fetch(ctx, session, log)
-	var cmd *Command
+	var cmd *Start
 	if err == nil {
 		cmd, err = p.build(rows)
 	}
@@ -47,6 +48,12 @@ func Prepare(network func() context.Context, cfg Config, version string, log *sl
 		return cmd, nil, err
 	}
 	return cmd, newWatcher(p, session, results, log), nil
+}
+
+// Start is what a run comes to: a command, and what its output must not show.
+type Start struct {
+	process.Command
+	Secrets []vault.Secret
 }
 
 // row is a binding with what became of it.
@@ -151,7 +158,7 @@ func (r row) log(log *slog.Logger) {
 }
 
 // build puts the values into the environment of the command.
-func (p *plan) build(rows []row) (*Command, error) {
+func (p *plan) build(rows []row) (*Start, error) {
 	var assignments []assignment
 	if !p.cfg.KeepAgentKey {
 		for _, name := range agentKeyVariables {
@@ -162,14 +169,16 @@ func (p *plan) build(rows []row) (*Command, error) {
 		assignments = append(assignments, r.assignments(p.cfg.Environ)...)
 	}
 	env := buildEnv(p.cfg.Environ, assignments)
-	cmd := &Command{Path: p.path, Argv: p.cfg.Argv, Env: env, Files: filesOf(rows, env)}
-	cmd.Secrets = p.secrets(rows)
+	cmd := &Start{
+		Command: process.Command{Path: p.path, Argv: p.cfg.Argv, Env: env, Files: filesOf(rows, env)},
+		Secrets: p.secrets(rows),
+	}
 	if cmd.Path == "" {
-		if err := cmd.look(rows); err != nil {
+		if err := look(&cmd.Command, rows); err != nil {
 			return nil, exit.Errors{err}
 		}
 	}
-	if err := checkTotal(cmd.Path, cmd.Argv, env, argLimit()); err != nil {
+	if err := process.CheckTotal(cmd.Path, cmd.Argv, env, process.ArgLimit()); err != nil {
 		return nil, exit.Errors{err}
 	}
 	return cmd, nil
@@ -188,21 +197,21 @@ func (p *plan) secrets(rows []row) []vault.Secret {
 		}
 	}
 	if p.cfg.KeepAgentKey {
-		apiKey, _ := lookupEnv(p.cfg.Environ, "ASS_API_KEY")
+		apiKey, _ := process.LookupEnv(p.cfg.Environ, "ASS_API_KEY")
 		all = append(all, p.key, p.cfg.Key, vault.NewSecret(apiKey))
 	}
 	return all
 }
 
 // look finds the file to execute where PATH is mapped.
-func (c *Command) look(rows []row) (err *exit.Error) {
+func look(c *process.Command, rows []row) (err *exit.Error) {
 	i := slices.IndexFunc(rows, func(r row) bool { return r.Name == "PATH" && !r.absent })
 	if i < 0 {
-		c.Path, err = lookPath(c.Argv[0], c.Env)
+		c.Path, err = process.LookPath(c.Argv[0], c.Env)
 		return err
 	}
 	c.SecretPath = true
-	c.Path, err = lookSecretPath(c.Argv[0], c.Env, rows[i].Value.paths())
+	c.Path, err = process.LookSecretPath(c.Argv[0], c.Env, rows[i].Value.paths())
 	return err
 }
 

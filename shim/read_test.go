@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
 func TestOnlyWhatHasAnEndIsRead(t *testing.T) {
@@ -100,7 +101,7 @@ func TestFIFOIsNoCommand(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lookPath(fifo, nil); err == nil || err.Msg != `command "`+fifo+`" cannot run: `+fifo+" is not a regular file" {
+	if _, err := process.LookPath(fifo, nil); err == nil || err.Msg != `command "`+fifo+`" cannot run: `+fifo+" is not a regular file" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -50,7 +51,7 @@ func (b Binding) resolve(results map[vault.Ref]vault.Result) row {
 	}
 	r.value = value.String()
 	if b.file() == nil {
-		r.errs = appendError(r.errs, checkVariable(b.Name, r.value, b.Origin))
+		r.errs = appendError(r.errs, process.CheckVariable(b.Name, r.value, b.Origin))
 	}
 	return r
 }
@@ -128,7 +129,7 @@ func (r row) assignments(environ []string) []assignment {
 	}
 	// Nothing to set. But a reference is not a value: it must not reach the
 	// command in place of one.
-	held, _ := lookupEnv(environ, r.Name)
+	held, _ := process.LookupEnv(environ, r.Name)
 	if _, isReference, _ := ParseInherited(held); isReference {
 		return []assignment{{name: r.Name, remove: true}}
 	}
@@ -136,8 +137,8 @@ func (r row) assignments(environ []string) []assignment {
 }
 
 // filesOf takes the values that belong into files out of the environment.
-func filesOf(rows []row, env []string) []File {
-	var files []File
+func filesOf(rows []row, env []string) []process.File {
+	var files []process.File
 	for _, r := range rows {
 		ref := r.file()
 		if ref == nil || r.absent {
@@ -145,7 +146,7 @@ func filesOf(rows []row, env []string) []File {
 		}
 		for i, kv := range env {
 			if strings.HasPrefix(kv, r.Name+"=") {
-				files = append(files, File{Name: r.Name, Content: r.value, Mode: ref.Mode, Index: i})
+				files = append(files, process.File{Name: r.Name, Content: r.value, Mode: ref.Mode, Index: i})
 				env[i] = r.Name + "="
 			}
 		}

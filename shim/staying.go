@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
 // checkPIDs refuses what the service manager meant for the process it started.
@@ -14,7 +15,7 @@ import (
 func (c *Config) checkPIDs() exit.Errors {
 	var problems exit.Errors
 	for _, name := range []string{"LISTEN_PID", "WATCHDOG_PID"} {
-		if v, _ := lookupEnv(c.Environ, name); c.Stays() && v == strconv.Itoa(os.Getpid()) {
+		if v, _ := process.LookupEnv(c.Environ, name); c.Stays() && v == strconv.Itoa(os.Getpid()) {
 			problems = append(problems, &exit.Error{
 				Code: exit.Config,
 				Msg:  name + " names ass-exec, and the command would be another process",

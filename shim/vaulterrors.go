@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -202,6 +203,6 @@ func warnOfApproval(log *slog.Logger) func(vault.Approval) {
 // debugsHTTP2 reports whether GODEBUG has the standard library print HTTP/2
 // headers, the bearer among them.
 func debugsHTTP2(environ []string) bool {
-	v, _ := lookupEnv(environ, "GODEBUG")
+	v, _ := process.LookupEnv(environ, "GODEBUG")
 	return strings.Contains(v, "http2debug")
 }

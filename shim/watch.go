@@ -40,7 +40,7 @@ func newWatcher(p *plan, session *vault.Session, first found, log *slog.Logger) 
 // act with a command that has all of the new ones. It never does with less: a
 // vault that is down, denies or answers rubbish leads to one warning and to
 // longer intervals.
-func (w *Watcher) Run(ctx context.Context, act func(*Command)) {
+func (w *Watcher) Run(ctx context.Context, act func(*Start)) {
 	defer w.session.Close()
 	troubles := 0
 	for {
@@ -72,7 +72,7 @@ func (w *Watcher) Run(ctx context.Context, act func(*Command)) {
 }
 
 // look returns a command if anything has changed, nil if nothing has.
-func (w *Watcher) look(ctx context.Context) (*Command, error) {
+func (w *Watcher) look(ctx context.Context) (*Start, error) {
 	w.session.Rewind()
 	now := w.p.look(ctx, w.session)
 	if err := w.failure(now); err != nil {

@@ -8,12 +8,13 @@ import (
 	"text/tabwriter"
 
 	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
 // check reports what a run would do, to stdout, and what is wrong to stderr as
 // well. Its status is a real run's.
 func check(watch *signalWatch, cfg shim.Config, stdout io.Writer, report *reporter) int {
-	shim.ForbidCores() // for good: no command follows
+	process.DisableCoreDumps() // for good: no command follows
 	result, err := shim.Check(watch.start, cfg, versionString(), report.log)
 	if sig := watch.received(); sig != 0 {
 		report.stopped(sig)

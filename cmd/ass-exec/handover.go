@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/agent-secret-store/ass-exec/shim"
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -56,7 +56,7 @@ func handOver(environ []string, mask bool) (env []string, socket *os.File, err e
 		}
 	}
 	err = firstError(err, send(fds[0], ""))
-	child, dupErr := shim.DupInherited(fds[1])
+	child, dupErr := process.DupInherited(fds[1])
 	return append(env, fmt.Sprintf("%s=%d,%t", handoverVariable, child, mask)), socket, firstError(err, dupErr)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/agent-secret-store/ass-exec/shim"
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/shim/supervise"
 )
 
@@ -41,7 +42,7 @@ func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
 		go receiveSecrets(socket, filter.change)
 	}
 	argv := append([]string{os.Args[0]}, shim.ExecArgs(args)...)
-	status, err := supervisor.Run(shim.Command{Path: self, Argv: argv, Env: env})
+	status, err := supervisor.Run(process.Command{Path: self, Argv: argv, Env: env})
 	filter.finish()
 	if err != nil {
 		return 0, initError(err)
@@ -55,7 +56,7 @@ func initOptions(cfg shim.Config, report *reporter) supervise.Options {
 		Group: cfg.Group, StopTimeout: cfg.StopTimeout,
 		Warn: func(msg string) { report.log.Warn(msg) }, Info: func(msg string) { report.log.Info(msg) },
 	}
-	opts.Ignored, opts.Blocked = shim.InheritedSignals()
+	opts.Ignored, opts.Blocked = process.InheritedSignals()
 	return opts
 }
 

@@ -18,6 +18,7 @@ import (
 	"runtime/debug"
 
 	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
 // version is set by the linker in released builds.
@@ -69,7 +70,7 @@ func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (
 // start prepares the command and becomes it, or stays with it to watch its
 // secrets. Without an error the status is the command's.
 func start(watch *signalWatch, cfg shim.Config, parent *parent, report *reporter) (int, error) {
-	allowCores := shim.ForbidCores()
+	allowCores := process.DisableCoreDumps()
 	cmd, watcher, err := shim.Prepare(watch.start, cfg, versionString(), report.log)
 	if sig := watch.received(); sig != 0 {
 		report.stopped(sig)

@@ -7,12 +7,13 @@ import (
 	"runtime/debug"
 
 	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/shim/supervise"
 )
 
 // stay runs the command as a child, to renew its secrets, and returns its
 // status.
-func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Command, watcher *shim.Watcher, report *reporter) (int, error) {
+func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Start, watcher *shim.Watcher, report *reporter) (int, error) {
 	opts := initOptions(cfg, report)
 	var filter *outputFilter
 	if cfg.Mask {
@@ -22,8 +23,8 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Command, watcher *shim.
 		}
 		opts.Stdout, opts.Stderr = filter.stdout, filter.stderr
 	}
-	var files shim.OpenFiles
-	if err := files.Open(cmd); err != nil {
+	var files process.OpenFiles
+	if err := files.Open(&cmd.Command); err != nil {
 		return 0, err
 	}
 	// The supervisor takes over the signals before the watch lets go of them.
@@ -37,9 +38,9 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Command, watcher *shim.
 	setDumpable(len(cmd.Files) > 0)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go watcher.Run(ctx, func(fresh *shim.Command) {
+	go watcher.Run(ctx, func(fresh *shim.Start) {
 		filter.change(fresh.Secrets)
-		if err := files.Open(fresh); err != nil {
+		if err := files.Open(&fresh.Command); err != nil {
 			report.failure(err)
 			return
 		}
@@ -48,7 +49,7 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Command, watcher *shim.
 	})
 	started := cmd.ByShell()
 	// It holds no secret any longer, nor do we what it took to fetch them.
-	*cmd = shim.Command{Path: cmd.Path, Argv: cmd.Argv, SecretPath: cmd.SecretPath}
+	*cmd = shim.Start{Command: process.Command{Path: cmd.Path, Argv: cmd.Argv, SecretPath: cmd.SecretPath}}
 	debug.FreeOSMemory()
 	status, err := supervisor.Run(started)
 	filter.finish()
@@ -60,7 +61,7 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Command, watcher *shim.
 }
 
 // change does what new secrets are to lead to.
-func change(s *supervise.Supervisor, what string, fresh *shim.Command, report *reporter) {
+func change(s *supervise.Supervisor, what string, fresh *shim.Start, report *reporter) {
 	report.log.Warn("the secrets have changed: " + what)
 	switch what {
 	case "restart":

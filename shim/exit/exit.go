@@ -4,6 +4,7 @@ package exit
 
 import (
 	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -109,4 +110,14 @@ func InternalError() *Error {
 		Msg:  "internal error",
 		Hint: "this is a bug of ass-exec: please report it with the version and the flags, without any value",
 	}
+}
+
+// Cause is the innermost text of a file system error: its path is told
+// already.
+func Cause(err error) string {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		err = pathErr.Err
+	}
+	return err.Error()
 }

@@ -5,12 +5,12 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
 // start runs cmd as the leader of a process group of its own: what the
 // terminal sends to the command does not reach it a second time through us.
-func (s *Supervisor) start(cmd shim.Command) error {
+func (s *Supervisor) start(cmd process.Command) error {
 	attr := &syscall.ProcAttr{
 		Env:   cmd.Env,
 		Files: []uintptr{0, descriptor(s.opts.Stdout, 1), descriptor(s.opts.Stderr, 2)},
@@ -24,7 +24,7 @@ func (s *Supervisor) start(cmd shim.Command) error {
 	s.signals.asInherited(s.opts.Blocked, func() {
 		pid, err = syscall.ForkExec(cmd.Path, cmd.Argv, attr)
 	})
-	shim.ForbidCores()
+	process.DisableCoreDumps()
 	if err != nil {
 		if attr.Sys.Foreground {
 			_ = s.tty.set(s.tty.own) // it had got that far

@@ -20,7 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
 // deadline is how long a test waits for what should take milliseconds.
@@ -91,7 +91,7 @@ func initRole(args []string) int {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}
-	command := func(generation string) shim.Command {
+	command := func(generation string) process.Command {
 		path, err := exec.LookPath(flags.Arg(0))
 		if err != nil {
 			path = flags.Arg(0)
@@ -100,7 +100,7 @@ func initRole(args []string) int {
 		if *forget {
 			runtime.AddCleanup(&env[0], func(g string) { fmt.Println("forgot", g) }, generation)
 		}
-		return shim.Command{Path: path, Argv: flags.Args(), Env: env}
+		return process.Command{Path: path, Argv: flags.Args(), Env: env}
 	}
 	if *orders {
 		go takeOrders(s, command)
@@ -113,7 +113,7 @@ func initRole(args []string) int {
 	return status
 }
 
-func takeOrders(s *Supervisor, command func(string) shim.Command) {
+func takeOrders(s *Supervisor, command func(string) process.Command) {
 	lines := bufio.NewScanner(os.NewFile(3, "orders"))
 	for lines.Scan() {
 		verb, arg, _ := strings.Cut(lines.Text(), " ")
@@ -121,7 +121,7 @@ func takeOrders(s *Supervisor, command func(string) shim.Command) {
 		case "restart":
 			s.Restart(command(arg))
 		case "restart-missing":
-			s.Restart(shim.Command{Path: "/missing", Argv: []string{"missing"}})
+			s.Restart(process.Command{Path: "/missing", Argv: []string{"missing"}})
 		case "restart-ended":
 			s.order(func() {
 				syscall.Kill(s.pid, syscall.SIGINT)
@@ -212,8 +212,8 @@ func without(env []string, name string) []string {
 	return slices.DeleteFunc(env, func(e string) bool { return strings.HasPrefix(e, name+"=") })
 }
 
-// A process is one of the roles, running.
-type process struct {
+// A roleProcess is one of the roles, running.
+type roleProcess struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	in     io.WriteCloser
@@ -228,10 +228,10 @@ var asPID1 = []string{"unshare", "--pid", "--fork", "--mount-proc", "--kill-chil
 
 // launch starts a role behind the words of prefix, with a pipe to and from
 // the command args name.
-func launch(t *testing.T, prefix []string, role string, args ...string) *process {
+func launch(t *testing.T, prefix []string, role string, args ...string) *roleProcess {
 	t.Helper()
 	argv := append(slices.Clone(prefix), append([]string{testBinary(t)}, args...)...)
-	p := &process{t: t, cmd: exec.Command(argv[0], argv[1:]...)}
+	p := &roleProcess{t: t, cmd: exec.Command(argv[0], argv[1:]...)}
 	p.cmd.Env = append(os.Environ(), "ROLE="+role, "CHILD_ROLE=catcher")
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	p.in = must(p.cmd.StdinPipe())
@@ -250,7 +250,7 @@ func launch(t *testing.T, prefix []string, role string, args ...string) *process
 }
 
 // start starts what launch and onTerminal have prepared.
-func (p *process) start() {
+func (p *roleProcess) start() {
 	p.t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -270,7 +270,7 @@ func (p *process) start() {
 	p.t.Cleanup(p.end)
 }
 
-func (p *process) end() {
+func (p *roleProcess) end() {
 	p.cmd.Process.Kill()
 	p.in.Close()
 	p.orders.Close()
@@ -283,7 +283,7 @@ func (p *process) end() {
 }
 
 // sweep kills what a role has left behind: it is still in its session.
-func (p *process) sweep() {
+func (p *roleProcess) sweep() {
 	entries, _ := os.ReadDir("/proc")
 	for _, entry := range entries {
 		pid, _ := strconv.Atoi(entry.Name())
@@ -294,20 +294,20 @@ func (p *process) sweep() {
 }
 
 // errors returns what the role and its command have written to stderr.
-func (p *process) errors() string {
+func (p *roleProcess) errors() string {
 	message, _ := os.ReadFile(p.stderr.Name())
 	return string(message)
 }
 
 // expect fails unless the next line of output is want.
-func (p *process) expect(want string) {
+func (p *roleProcess) expect(want string) {
 	p.t.Helper()
 	if got := p.line(); got != want {
 		p.t.Fatalf("got line %q, want %q", got, want)
 	}
 }
 
-func (p *process) line() string {
+func (p *roleProcess) line() string {
 	p.t.Helper()
 	var line string
 	var err error
@@ -319,7 +319,7 @@ func (p *process) line() string {
 }
 
 // expectEnd fails if there is any more output.
-func (p *process) expectEnd() {
+func (p *roleProcess) expectEnd() {
 	p.t.Helper()
 	var rest []byte
 	p.within("the end of output", func() { rest, _ = io.ReadAll(p.out) })
@@ -329,7 +329,7 @@ func (p *process) expectEnd() {
 }
 
 // status waits for the end and returns the exit status.
-func (p *process) status() int {
+func (p *roleProcess) status() int {
 	p.t.Helper()
 	var err error
 	p.within("the end", func() { err = p.cmd.Wait() })
@@ -340,18 +340,18 @@ func (p *process) status() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-func (p *process) kill(sig syscall.Signal) {
+func (p *roleProcess) kill(sig syscall.Signal) {
 	p.t.Helper()
 	if err := syscall.Kill(p.pid, sig); err != nil {
 		p.t.Fatalf("kill %d: %v", sig, err)
 	}
 }
 
-func (p *process) order(format string, args ...any) {
+func (p *roleProcess) order(format string, args ...any) {
 	fmt.Fprintf(p.orders, format+"\n", args...)
 }
 
-func (p *process) within(what string, do func()) {
+func (p *roleProcess) within(what string, do func()) {
 	p.t.Helper()
 	done := make(chan struct{})
 	go func() { defer close(done); do() }()

@@ -19,7 +19,7 @@ func withRest(stubborn string) []string {
 		while :; do sleep 0.01; done) & wait`, stubborn}
 }
 
-func launchWithOrders(t *testing.T, args ...string) *process {
+func launchWithOrders(t *testing.T, args ...string) *roleProcess {
 	t.Helper()
 	return launch(t, nil, "init", append([]string{"-orders"}, args...)...)
 }

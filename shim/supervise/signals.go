@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
 // intake is the only place that touches the signal dispositions of this
@@ -68,7 +68,7 @@ func (in *intake) asInherited(blocked []syscall.Signal, start func()) {
 	for _, sig := range in.ignored {
 		signal.Ignore(sig)
 	}
-	restore := shim.IgnoreSignals(in.ignored) // os/signal leaves faults alone
+	restore := process.IgnoreSignals(in.ignored) // os/signal leaves faults alone
 	unblock := block(blocked)
 	start()
 	unblock()

@@ -13,7 +13,7 @@ import (
 )
 
 // launchIn launches the init from a shell that has run some commands.
-func launchIn(t *testing.T, shell string, args ...string) *process {
+func launchIn(t *testing.T, shell string, args ...string) *roleProcess {
 	t.Helper()
 	return launch(t, []string{"sh", "-c", shell + `; "$0" "$@"; exit $?`}, "init", args...)
 }

@@ -1,4 +1,4 @@
-// Package supervise is the init of ass-exec: it starts a [shim.Command] as its
+// Package supervise is the init of ass-exec: it starts a [process.Command] as its
 // child instead of becoming it, forwards signals, reaps orphans, lends it the
 // terminal, and ends with its status. On request it replaces the command by a
 // new one, which is how a rotated secret reaches a program.
@@ -19,7 +19,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
 // Options of a [Supervisor]. The zero value is an init like tini.
@@ -77,7 +77,7 @@ type Supervisor struct {
 	status int // exit status to end with, once pid is 0
 	plan   plan
 	ending bool // by a signal: no plan is made any more
-	next   shim.Command
+	next   process.Command
 	held   []syscall.Signal // came while there was no command
 	timer  *time.Timer      // the next, harsher step of a stop
 	killed bool
@@ -102,7 +102,7 @@ func New(opts Options) *Supervisor {
 		done:    make(chan struct{}),
 		timer:   timer,
 
-		allowCores: shim.ForbidCores(),
+		allowCores: process.DisableCoreDumps(),
 	}
 }
 
@@ -111,7 +111,7 @@ func New(opts Options) *Supervisor {
 // successor, could not be started. Run is called once, and the process is
 // expected to end soon after: signals stay caught, so that a late one does
 // not change the status.
-func (s *Supervisor) Run(cmd shim.Command) (status int, err error) {
+func (s *Supervisor) Run(cmd process.Command) (status int, err error) {
 	// The command is to die with us, and the kernel ties that to the thread
 	// that started it; the signal mask is a thread's own as well.
 	runtime.LockOSThread()
@@ -146,7 +146,7 @@ func (s *Supervisor) Run(cmd shim.Command) (status int, err error) {
 // SIGKILL, and starts cmd once the process group of the old one is gone. It
 // does not wait for that. If the command has ended by itself, or a signal to
 // stop came before or comes meanwhile, cmd is never started.
-func (s *Supervisor) Restart(cmd shim.Command) {
+func (s *Supervisor) Restart(cmd process.Command) {
 	s.order(func() {
 		if s.plan == stop {
 			return
@@ -221,7 +221,7 @@ func (s *Supervisor) advance() (over bool, err error) {
 	s.timer.Stop()
 	s.plan = follow
 	cmd := s.next
-	s.next = shim.Command{}
+	s.next = process.Command{}
 	if err := s.start(cmd); err != nil {
 		return true, err
 	}

@@ -53,11 +53,11 @@ func openTerminal(t *testing.T) (keyboard, terminal *os.File) {
 
 // onTerminal runs a shell script as the leader of a terminal's session, with
 // the init under test as $init.
-func onTerminal(t *testing.T, script string) *process {
+func onTerminal(t *testing.T, script string) *roleProcess {
 	t.Helper()
 	keyboard, terminal := openTerminal(t)
 	defer terminal.Close()
-	p := &process{t: t, cmd: exec.Command("bash", "-c", script)}
+	p := &roleProcess{t: t, cmd: exec.Command("bash", "-c", script)}
 	p.cmd.Env = append(os.Environ(), "init=env ROLE=init CHILD_ROLE=catcher "+testBinary(t), "catcher="+testBinary(t))
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Pdeathsig: syscall.SIGKILL}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = terminal, terminal, terminal
@@ -67,13 +67,13 @@ func onTerminal(t *testing.T, script string) *process {
 }
 
 // see skips what the shell has to say until it comes to the line want.
-func (p *process) see(want string) {
+func (p *roleProcess) see(want string) {
 	p.t.Helper()
 	for p.line() != want {
 	}
 }
 
-func (p *process) press(keys string) {
+func (p *roleProcess) press(keys string) {
 	p.t.Helper()
 	if _, err := p.in.Write([]byte(keys)); err != nil {
 		p.t.Fatal(err)

@@ -1,10 +1,10 @@
-package shim
+package process
 
 import "golang.org/x/sys/unix"
 
-// argLimit is the kernel's: a quarter of the stack's soft limit, at least
+// ArgLimit is the kernel's: a quarter of the stack's soft limit, at least
 // 128 KiB and at most 6 MiB.
-func argLimit() int {
+func ArgLimit() int {
 	var stack unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_STACK, &stack); err != nil {
 		return 6 << 20 // execve has the last word

@@ -1,6 +1,6 @@
 //go:build keepsignals
 
-package shim
+package process
 
 import (
 	"runtime"

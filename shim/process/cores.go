@@ -1,11 +1,11 @@
-package shim
+package process
 
 import "golang.org/x/sys/unix"
 
-// ForbidCores has this process leave no core file, which would hold its
+// DisableCoreDumps has this process leave no core file, which would hold its
 // secrets, until allow is called. The command is to be started after that:
 // it inherits the limit.
-func ForbidCores() (allow func()) {
+func DisableCoreDumps() (allow func()) {
 	var inherited unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_CORE, &inherited); err != nil || inherited.Cur == 0 {
 		return func() {}

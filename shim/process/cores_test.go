@@ -1,4 +1,4 @@
-package shim
+package process
 
 import (
 	"testing"
@@ -22,7 +22,7 @@ func TestForbiddenCoresAreAllowedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Setrlimit(unix.RLIMIT_CORE, &before) })
-	allow := ForbidCores()
+	allow := DisableCoreDumps()
 	if got := soft(); got != 0 {
 		t.Errorf("forbidden: got %d, want 0", got)
 	}

@@ -1,4 +1,4 @@
-package shim
+package process
 
 import (
 	"fmt"
@@ -13,8 +13,8 @@ const maxString = 128 << 10 // bytes
 
 const hintFile = "map it with ?as=file, so that the variable names a file in memory: then there is no limit but the API's 1 MiB"
 
-// checkVariable refuses what execve would refuse without a name.
-func checkVariable(name, value, origin string) *exit.Error {
+// CheckVariable refuses what execve would refuse without a name.
+func CheckVariable(name, value, origin string) *exit.Error {
 	switch {
 	case strings.Contains(value, "\x00"):
 		return &exit.Error{
@@ -30,9 +30,9 @@ func checkVariable(name, value, origin string) *exit.Error {
 	return nil
 }
 
-// checkTotal refuses arguments and an environment that together are more than
+// CheckTotal refuses arguments and an environment that together are more than
 // execve takes.
-func checkTotal(path string, argv, env []string, limit int) *exit.Error {
+func CheckTotal(path string, argv, env []string, limit int) *exit.Error {
 	total := len(path) + 1
 	for _, list := range [][]string{argv, env} {
 		for _, s := range list {

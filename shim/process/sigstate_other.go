@@ -1,6 +1,6 @@
 //go:build !keepsignals || !linux
 
-package shim
+package process
 
 import "syscall"
 

@@ -1,4 +1,4 @@
-package shim
+package process
 
 import (
 	"bytes"
@@ -19,11 +19,11 @@ import (
 // engine's default.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// lookPath finds the file to execute as execvp does, which os/exec's LookPath
+// LookPath finds the file to execute as execvp does, which os/exec's LookPath
 // does not: an empty element of PATH is the current directory, a file that
 // cannot be executed does not end the search, and a name with a slash is taken
 // as it is. env is the environment the command will have.
-func lookPath(name string, env []string) (string, *exit.Error) {
+func LookPath(name string, env []string) (string, *exit.Error) {
 	if name == "" {
 		return "", notFoundError(name, "an empty command")
 	}
@@ -33,7 +33,7 @@ func lookPath(name string, env []string) (string, *exit.Error) {
 		}
 		return name, nil
 	}
-	path, ok := lookupEnv(env, "PATH")
+	path, ok := LookupEnv(env, "PATH")
 	if !ok {
 		path = defaultPath
 	}
@@ -47,12 +47,12 @@ func lookPath(name string, env []string) (string, *exit.Error) {
 	return file, nil
 }
 
-// lookSecretPath is lookPath where PATH is the value of a secret, which no
+// LookSecretPath is LookPath where PATH is the value of a secret, which no
 // message repeats; source says which.
-func lookSecretPath(name string, env []string, source string) (string, *exit.Error) {
-	path, ok := lookupEnv(env, "PATH")
+func LookSecretPath(name string, env []string, source string) (string, *exit.Error) {
+	path, ok := LookupEnv(env, "PATH")
 	if !ok || name == "" || strings.Contains(name, "/") {
-		return lookPath(name, env)
+		return LookPath(name, env)
 	}
 	file, err := searchPath(name, path)
 	switch {
@@ -113,7 +113,7 @@ func checkExecutable(name, file string) *exit.Error {
 	case errors.Is(err, fs.ErrPermission) && info != nil && info.Mode()&0o111 == 0:
 		return cannotRunError(name, file+" is not executable (mode "+info.Mode().Perm().String()+")")
 	default:
-		return cannotRunError(name, file+": "+reasonOf(err))
+		return cannotRunError(name, file+": "+exit.Cause(err))
 	}
 }
 
@@ -175,14 +175,4 @@ func cannotRunError(name, why string) *exit.Error {
 		Code: exit.CannotRun, Msg: fmt.Sprintf("command %q cannot run: %s", name, why),
 		Hint: "check the file's mode, owner and architecture",
 	}
-}
-
-// reasonOf is the innermost text of a file system error: its path is told
-// already.
-func reasonOf(err error) string {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		err = pathErr.Err
-	}
-	return err.Error()
 }

@@ -1,4 +1,4 @@
-package shim
+package process
 
 import (
 	"os"
@@ -72,7 +72,7 @@ func TestLookupFollowsExecvp(t *testing.T) {
 		{"relative path", "../two/tool", both, "../two/tool", 0, ""},
 	} {
 		t.Run(tt.claim, func(t *testing.T) {
-			path, err := lookPath(tt.name, []string{tt.env})
+			path, err := LookPath(tt.name, []string{tt.env})
 			if tt.code == 0 {
 				if err != nil || path != tt.path {
 					t.Errorf("got %q, %v; want %q", path, err, tt.path)
@@ -97,7 +97,7 @@ func TestLookupPrintsNoPathThatWasFetched(t *testing.T) {
 		{"loop", `command "loop" cannot run: loop: too many levels of symbolic links`},
 		{dir + "/nope", `command "` + dir + `/nope": no such file`},
 	} {
-		if path, err := lookSecretPath(tt.name, []string{"PATH=/no:" + dir + "/two"}, "a/PATH"); err == nil || err.Msg != tt.msg || path != "" {
+		if path, err := LookSecretPath(tt.name, []string{"PATH=/no:" + dir + "/two"}, "a/PATH"); err == nil || err.Msg != tt.msg || path != "" {
 			t.Errorf("got %q, %v; want %s", path, err, tt.msg)
 		}
 	}
@@ -110,7 +110,7 @@ func TestLookupPrintsNoPathThatWasFetched(t *testing.T) {
 }
 
 func TestLookupHasADefaultWithoutPATH(t *testing.T) {
-	path, err := lookPath("sh", nil)
+	path, err := LookPath("sh", nil)
 	if err != nil || filepath.Base(path) != "sh" {
 		t.Errorf("got %q, %v", path, err)
 	}

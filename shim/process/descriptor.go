@@ -1,4 +1,4 @@
-package shim
+package process
 
 import (
 	"errors"
@@ -6,12 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// firstDescriptor is above what shell scripts use by number, so that their
+// FirstDescriptor is above what shell scripts use by number, so that their
 // `exec 3>&1` does not close a secret, and what a service manager passes on.
-const firstDescriptor = 64
+const FirstDescriptor = 64
 
-// lastDescriptor is the highest number that a mapping can ask for.
-const lastDescriptor = 255
+// LastDescriptor is the highest number that a mapping can ask for.
+const LastDescriptor = 255
 
 // How a descriptor is made: open over execve, or not.
 const (
@@ -21,7 +21,7 @@ const (
 
 // DupInherited duplicates a descriptor to a number that a child inherits and
 // that is in nobody's way.
-func DupInherited(fd int) (int, error) { return dup(fd, inherited, lastDescriptor+1) }
+func DupInherited(fd int) (int, error) { return dup(fd, inherited, LastDescriptor+1) }
 
 func dup(fd, how, from int) (int, error) {
 	n, err := unix.FcntlInt(uintptr(fd), how, from)

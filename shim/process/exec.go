@@ -1,4 +1,4 @@
-package shim
+package process
 
 import (
 	"bytes"
@@ -119,13 +119,13 @@ func (c *Command) Failure(err error) *exit.Error {
 	}
 	e.Err = err
 	if c.SecretPath {
-		hide(e, c.Path, c.name())
+		hide(e, c.Path, c.Name())
 	}
 	return e
 }
 
-// name is what messages and reports call the file to execute.
-func (c *Command) name() string {
+// Name is what messages and reports call the file to execute.
+func (c *Command) Name() string {
 	if c.SecretPath {
 		return c.Argv[0]
 	}

@@ -1,10 +1,9 @@
-package shim
+// Package process is what becomes the command: it finds the file, passes
+// secrets on as files in memory, and executes it in the state in which this
+// process was started. It knows of no vault and no mapping.
+package process
 
-import (
-	"io/fs"
-
-	"github.com/agent-secret-store/ass-exec/vault"
-)
+import "io/fs"
 
 // Command is everything execve needs, as a value: deciding what to run is
 // pure, and only Exec (or the init that stands in for it) acts on it.
@@ -17,10 +16,6 @@ type Command struct {
 	// SecretPath says that Path comes from a PATH that is a secret's value, and
 	// must not be told.
 	SecretPath bool
-
-	// Secrets are what the filter of the output hides: the secrets that Env
-	// and Files are made of, as a whole and in the parts they come in.
-	Secrets []vault.Secret
 }
 
 // File is a secret that its variable names the path of.
