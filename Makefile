@@ -77,7 +77,7 @@ FUZZTIME ?= 30s
 # Each input that reaches new code would be made smaller for up to a minute.
 fuzz:
 	set -e; for target in \
-		./shim:FuzzParseReference ./shim:FuzzParseTemplate ./shim:FuzzParseMapping ./shim:FuzzSelectField \
+		./shim/mapping:FuzzParseReference ./shim/mapping:FuzzParseTemplate ./shim/mapping:FuzzParseMapping ./shim/mapping:FuzzSelectField \
 		./shim/mask:FuzzWriter ./vault:FuzzReply; do \
 		go test $${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x; \
 	done

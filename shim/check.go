@@ -87,7 +87,7 @@ func (r row) variable() Variable {
 			tiers = append(tiers, s.tier)
 		}
 	}
-	v.Path, v.Tier = r.Value.paths(), strings.Join(tiers, ", ")
+	v.Path, v.Tier = r.Value.Paths(), strings.Join(tiers, ", ")
 	switch {
 	case len(r.errs) > 0:
 		v.Problem = strings.TrimPrefix(r.errs.Error(), r.Origin+": "+r.Name+": ")

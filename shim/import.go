@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
@@ -18,8 +19,8 @@ type listing struct {
 
 // imports makes a binding of every listed secret whose variable is not mapped
 // already, or lists everything that stands in the way.
-func (p *plan) imports(listings []listing) ([]Binding, exit.Errors) {
-	var bindings []Binding
+func (p *plan) imports(listings []listing) ([]mapping.Binding, exit.Errors) {
+	var bindings []mapping.Binding
 	var problems exit.Errors
 	mapped := make(map[vault.Ref]bool)
 	for _, ref := range distinctRefs(p.bindings) {
@@ -43,9 +44,9 @@ func (p *plan) imports(listings []listing) ([]Binding, exit.Errors) {
 				continue
 			}
 			byName[name] = item.Ref
-			bindings = append(bindings, Binding{
+			bindings = append(bindings, mapping.Binding{
 				Name: name, Origin: "namespace " + l.namespace,
-				Value: Template{bare: true, parts: []part{{ref: &Reference{Ref: item.Ref, Mode: defaultMode}}}},
+				Value: mapping.Template{Bare: true, Parts: []mapping.Part{{Ref: &mapping.Reference{Ref: item.Ref, Mode: mapping.DefaultMode}}}},
 			})
 		}
 	}
@@ -59,7 +60,7 @@ func (p *plan) checkImport(name string, ref, other vault.Ref) *exit.Error {
 		e.Msg = fmt.Sprintf("namespace: %s and %s would both be %s", other, ref, name)
 	case protected(name) != "":
 		e.Msg = fmt.Sprintf("namespace: %s would set %s, a protected name (%s)", ref, name, protected(name))
-	case !validName(name):
+	case !mapping.ValidName(name):
 		e.Msg = fmt.Sprintf("namespace: %s would be %s, which is no name of a variable", ref, name)
 	default:
 		return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
@@ -95,23 +96,23 @@ func (c *Config) resolves(name string) bool {
 
 // inherit collects the references in the environment itself, and what holds
 // some that are not to be resolved. A mapping line for the same name wins.
-func (p *plan) inherit() (bindings []Binding, problems exit.Errors) {
+func (p *plan) inherit() (bindings []mapping.Binding, problems exit.Errors) {
 	mapped := make(map[string]bool) // and not preserved
 	for _, b := range p.bindings {
 		mapped[b.Name] = true
 	}
 	for _, kv := range p.cfg.Environ {
 		name, value, _ := strings.Cut(kv, "=")
-		t, ok, err := ParseInherited(value)
+		t, ok, err := mapping.ParseInherited(value)
 		switch {
 		case !ok, name == "", ours(name), mapped[name]:
 		case !p.cfg.resolves(name):
-			problems = appendError(problems, p.leave(name, t.bare))
+			problems = appendError(problems, p.leave(name, t.Bare))
 		case p.names[name]: // a copy behind the one that is preserved
 		case err != nil:
-			problems = append(problems, mappingError("environment", fmt.Errorf("%s: %w", name, blame(value, err))))
+			problems = append(problems, mapping.LineError("environment", fmt.Errorf("%s: %w", name, mapping.Describe(value, err))))
 		default:
-			bindings = append(bindings, Binding{Name: name, Value: t, Origin: "environment", inherited: true})
+			bindings = append(bindings, mapping.Binding{Name: name, Value: t, Origin: "environment"})
 		}
 	}
 	return bindings, problems
@@ -152,7 +153,7 @@ func (p *plan) warn(log *slog.Logger) {
 	}
 	for _, kv := range p.cfg.Environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if _, isReference, _ := ParseInherited(value); !isReference || name == "" || !p.cfg.resolves(name) {
+		if _, isReference, _ := mapping.ParseInherited(value); !isReference || name == "" || !p.cfg.resolves(name) {
 			continue
 		}
 		for i, arg := range p.cfg.Argv {
@@ -168,7 +169,7 @@ func (p *plan) warn(log *slog.Logger) {
 // one that begins like it.
 func holdsReference(arg, reference string) bool {
 	_, rest, ok := strings.Cut(arg, reference)
-	return ok && (rest == "" || !validName("_"+rest[:1]))
+	return ok && (rest == "" || !mapping.ValidName("_"+rest[:1]))
 }
 
 // maxNames bounds how many names a message lists.
@@ -185,6 +186,6 @@ func listNames(names []string) string {
 // not count, nor does a reference, unless it is passed on as it is.
 func (c *Config) isSet(name string) bool {
 	v, _ := process.LookupEnv(c.Environ, name)
-	_, isReference, _ := ParseInherited(v)
+	_, isReference, _ := mapping.ParseInherited(v)
 	return v != "" && !(isReference && c.resolves(name))
 }

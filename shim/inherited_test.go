@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 )
 
 // planFor is what is planned for a command, and what is warned of.
@@ -153,7 +154,7 @@ func TestMappingLineSetsAVariableThatIsNotResolved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &plan{cfg: &cfg, bindings: []Binding{{Name: "A"}}, names: map[string]bool{"A": true}}
+	p := &plan{cfg: &cfg, bindings: []mapping.Binding{{Name: "A"}}, names: map[string]bool{"A": true}}
 	if bindings, problems := p.inherit(); len(bindings)+len(problems)+len(p.unresolved) > 0 {
 		t.Errorf("got %v, %v, %v", bindings, problems, p.unresolved)
 	}

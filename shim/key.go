@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -45,7 +46,7 @@ func (c *Config) agentKey() (vault.Secret, *exit.Error) {
 // keyFileName is what messages call the key file. What has no slash may be the
 // key itself.
 func (c *Config) keyFileName() string {
-	if !strings.Contains(c.KeyFile, "/") || looksLikeValue(c.KeyFile) {
+	if !strings.Contains(c.KeyFile, "/") || mapping.LooksLikeValue(c.KeyFile) {
 		return "ASS_AGENT_KEY_FILE"
 	}
 	return "ASS_AGENT_KEY_FILE " + c.KeyFile

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
@@ -25,11 +26,11 @@ type plan struct {
 	cfg        *Config
 	key        vault.Secret
 	roots      func() (*x509.CertPool, error)
-	bindings   []Binding       // what is left to fetch, in the order of the mapping
-	names      map[string]bool // of all variables mapped, what is preserved included
-	unresolved []string        // variables passed on with the references in them
-	reachable  bool            // key and roots are there
-	path       string          // of the command; empty if PATH itself is fetched
+	bindings   []mapping.Binding // what is left to fetch, in the order of the mapping
+	names      map[string]bool   // of all variables mapped, what is preserved included
+	unresolved []string          // variables passed on with the references in them
+	reachable  bool              // key and roots are there
+	path       string            // of the command; empty if PATH itself is fetched
 }
 
 // newPlan makes every check that needs no network, and lists all that failed.
@@ -98,7 +99,7 @@ func (p *plan) bind() (found bool, problems exit.Errors) {
 }
 
 // readMapping reads the mapping file, if there is one.
-func (c *Config) readMapping() (bindings []Binding, found bool, problems exit.Errors) {
+func (c *Config) readMapping() (bindings []mapping.Binding, found bool, problems exit.Errors) {
 	name, problem := c.mappingFile()
 	if problem != nil {
 		return nil, true, exit.Errors{problem}
@@ -106,14 +107,14 @@ func (c *Config) readMapping() (bindings []Binding, found bool, problems exit.Er
 	if name == "" || name == os.DevNull {
 		return nil, false, nil
 	}
-	data, err := c.readAtMost(name, maxMapping)
+	data, err := c.readAtMost(name, mapping.MaxSize)
 	if err != nil {
 		return nil, true, exit.Errors{{
 			Code: exit.Config, Msg: "mapping: " + err.Error(), Err: err,
 			Hint: "name the mapping file with --mapping or ASS_MAPPING, readable for the user the container runs as",
 		}}
 	}
-	bindings, err = ParseMapping(name, data)
+	bindings, err = mapping.Parse(name, data)
 	problems = exit.AsErrors(err)
 	if c.MappingFile == "" && name == localMapping {
 		problems = append(problems, checkUnnamed(bindings)...)
@@ -142,7 +143,7 @@ func (c *Config) mappingFile() (string, *exit.Error) {
 	}
 	for _, kv := range c.Environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if _, isReference, _ := ParseInherited(value); isReference && name != "" && c.resolves(name) {
+		if _, isReference, _ := mapping.ParseInherited(value); isReference && name != "" && c.resolves(name) {
 			return "", unnamedError(localMapping, "the environment holds a reference too ("+name+"), and the mapping was not named")
 		}
 	}
@@ -150,7 +151,7 @@ func (c *Config) mappingFile() (string, *exit.Error) {
 }
 
 // checkUnnamed refuses protected names in a mapping that nobody named.
-func checkUnnamed(bindings []Binding) exit.Errors {
+func checkUnnamed(bindings []mapping.Binding) exit.Errors {
 	var problems exit.Errors
 	for _, b := range bindings {
 		if why := protected(b.Name); why != "" {

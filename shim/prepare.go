@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
@@ -58,7 +59,7 @@ type Start struct {
 
 // row is a binding with what became of it.
 type row struct {
-	Binding
+	mapping.Binding
 	sources []source // one for each reference
 	value   string
 	absent  bool // optional, and there is nothing to set
@@ -99,7 +100,7 @@ type found struct {
 
 // gather reads the secrets that the bindings name and, at the same time, lists
 // the namespaces; what these bring in is read after that.
-func (p *plan) gather(ctx context.Context, session *vault.Session) ([]Binding, found, exit.Errors) {
+func (p *plan) gather(ctx context.Context, session *vault.Session) ([]mapping.Binding, found, exit.Errors) {
 	all := p.look(ctx, session)
 	results := all.secrets
 	imported, problems := p.imports(all.listings)
@@ -192,7 +193,7 @@ func (p *plan) secrets(rows []row) []vault.Secret {
 		for _, s := range r.sources {
 			all = append(all, s.value, s.part)
 		}
-		if !r.Value.bare {
+		if !r.Value.Bare {
 			all = append(all, vault.NewSecret(r.value))
 		}
 	}
@@ -211,11 +212,11 @@ func look(c *process.Command, rows []row) (err *exit.Error) {
 		return err
 	}
 	c.SecretPath = true
-	c.Path, err = process.LookSecretPath(c.Argv[0], c.Env, rows[i].Value.paths())
+	c.Path, err = process.LookSecretPath(c.Argv[0], c.Env, rows[i].Value.Paths())
 	return err
 }
 
-func distinctRefs(bindings []Binding) []vault.Ref {
+func distinctRefs(bindings []mapping.Binding) []vault.Ref {
 	var refs []vault.Ref
 	seen := make(map[vault.Ref]bool)
 	for _, b := range bindings {

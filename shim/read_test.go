@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
@@ -74,14 +75,14 @@ func TestPipeOfADescriptorIsReadToItsEnd(t *testing.T) {
 		_, _ = w.WriteString(text)
 		w.Close()
 	}()
-	if b, err := cfg.readAtMost(name, maxMapping); err != nil || string(b) != text {
+	if b, err := cfg.readAtMost(name, mapping.MaxSize); err != nil || string(b) != text {
 		t.Errorf("got %d bytes, %v", len(b), err)
 	}
 }
 
 func TestPipeWithoutAnEndIsBoundedByTheBudgetAndByASignal(t *testing.T) {
 	cfg, name, _, _ := pipe(t, 20*time.Millisecond)
-	_, err := cfg.readAtMost(name, maxMapping)
+	_, err := cfg.readAtMost(name, mapping.MaxSize)
 	if want := "read " + name + ": the pipe had no end; --timeout is 20ms"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -91,7 +92,7 @@ func TestPipeWithoutAnEndIsBoundedByTheBudgetAndByASignal(t *testing.T) {
 	cfg, name, _, cancel := pipe(t, 0)
 	cancel()
 	var pathErr *fs.PathError
-	if _, err := cfg.readAtMost(name, maxMapping); !errors.As(err, &pathErr) {
+	if _, err := cfg.readAtMost(name, mapping.MaxSize); !errors.As(err, &pathErr) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,12 +1,12 @@
 package shim
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
@@ -15,34 +15,34 @@ import (
 var errAbsent = errors.New("absent")
 
 // resolve makes the value of every variable, or says what is wrong with it.
-func resolve(bindings []Binding, results map[vault.Ref]vault.Result) []row {
+func resolve(bindings []mapping.Binding, results map[vault.Ref]vault.Result) []row {
 	rows := make([]row, len(bindings))
 	for i, b := range bindings {
-		rows[i] = b.resolve(results)
+		rows[i] = resolveOne(b, results)
 	}
 	return rows
 }
 
-func (b Binding) resolve(results map[vault.Ref]vault.Result) row {
+func resolveOne(b mapping.Binding, results map[vault.Ref]vault.Result) row {
 	r := row{Binding: b}
 	var value strings.Builder
-	for _, part := range b.Value.parts {
-		if part.ref == nil {
-			value.WriteString(part.text)
+	for _, part := range b.Value.Parts {
+		if part.Ref == nil {
+			value.WriteString(part.Text)
 			continue
 		}
-		result := results[part.ref.Ref]
-		v, plain, err := part.ref.value(result)
+		result := results[part.Ref.Ref]
+		v, plain, err := valueOf(*part.Ref, result)
 		taken := vault.NewSecret(plain)
-		r.sources = append(r.sources, source{part.ref.Ref, result.Version, result.Tier, result.Value, taken})
+		r.sources = append(r.sources, source{part.Ref.Ref, result.Version, result.Tier, result.Value, taken})
 		var vaultErr *vault.Error
 		switch {
 		case errors.Is(err, errAbsent):
 			r.absent = true
 		case errors.As(err, &vaultErr):
-			r.errs = append(r.errs, secretError(b, part.ref.Ref, vaultErr))
+			r.errs = append(r.errs, secretError(b, part.Ref.Ref, vaultErr))
 		case err != nil:
-			r.errs = append(r.errs, dataError(b, part.ref.Ref, err))
+			r.errs = append(r.errs, dataError(b, part.Ref.Ref, err))
 		}
 		value.WriteString(v)
 	}
@@ -50,34 +50,26 @@ func (b Binding) resolve(results map[vault.Ref]vault.Result) row {
 		return r
 	}
 	r.value = value.String()
-	if b.file() == nil {
+	if b.File() == nil {
 		r.errs = appendError(r.errs, process.CheckVariable(b.Name, r.value, b.Origin))
 	}
 	return r
 }
 
-// file is the reference of a variable that names a file, nil for any other.
-func (b Binding) file() *Reference {
-	if ref := b.Value.parts[0].ref; b.Value.bare && ref.File {
-		return ref
-	}
-	return nil
-}
-
-// value makes a value of what reading the secret came to. plain is what it
+// valueOf makes a value of what reading the secret came to. plain is what it
 // takes out of the secret, before that is encoded; a default is no secret.
-func (r Reference) value(result vault.Result) (v, plain string, err error) {
+func valueOf(r mapping.Reference, result vault.Result) (v, plain string, err error) {
 	switch {
 	case result.Err != nil && result.Err.Reason != vault.NotFound:
 		return "", "", result.Err
 	case result.Err == nil:
-		if plain, err = r.convert(result.Value.Reveal()); err != nil {
+		if plain, err = r.Extract(result.Value.Reveal()); err != nil {
 			return "", "", err
 		}
 	}
 	switch {
 	case plain != "":
-		v, err = encode(r.Encode, plain)
+		v, err = r.Encoded(plain)
 		return v, plain, err
 	case r.Default != nil:
 		return *r.Default, "", nil
@@ -89,39 +81,6 @@ func (r Reference) value(result vault.Result) (v, plain string, err error) {
 	return "", "", errors.New("the secret is empty")
 }
 
-// convert selects the field and decodes it, each if that is asked for. An empty
-// secret stays empty, so that optional and default can act on it.
-func (r Reference) convert(v string) (string, error) {
-	var err error
-	if r.Field != "" && v != "" {
-		if v, err = selectField(v, r.Field); err != nil {
-			return "", err
-		}
-	}
-	if r.Base64 {
-		return decodeBase64(v)
-	}
-	return v, nil
-}
-
-// decodeBase64 takes the standard or the URL alphabet, padded rightly or not at
-// all, and line breaks.
-func decodeBase64(s string) (string, error) {
-	s = strings.TrimSpace(s)
-	encoding := base64.StdEncoding
-	if strings.ContainsAny(s, "-_") {
-		encoding = base64.URLEncoding
-	}
-	if !strings.Contains(s, "=") {
-		encoding = encoding.WithPadding(base64.NoPadding)
-	}
-	b, err := encoding.DecodeString(s)
-	if err != nil {
-		return "", errors.New("the secret is not base64")
-	}
-	return string(b), nil
-}
-
 // assignments is what the row does to the environment it finds.
 func (r row) assignments(environ []string) []assignment {
 	if !r.absent {
@@ -130,7 +89,7 @@ func (r row) assignments(environ []string) []assignment {
 	// Nothing to set. But a reference is not a value: it must not reach the
 	// command in place of one.
 	held, _ := process.LookupEnv(environ, r.Name)
-	if _, isReference, _ := ParseInherited(held); isReference {
+	if _, isReference, _ := mapping.ParseInherited(held); isReference {
 		return []assignment{{name: r.Name, remove: true}}
 	}
 	return nil
@@ -140,7 +99,7 @@ func (r row) assignments(environ []string) []assignment {
 func filesOf(rows []row, env []string) []process.File {
 	var files []process.File
 	for _, r := range rows {
-		ref := r.file()
+		ref := r.File()
 		if ref == nil || r.absent {
 			continue
 		}
@@ -154,7 +113,7 @@ func filesOf(rows []row, env []string) []process.File {
 	return files
 }
 
-func dataError(b Binding, ref vault.Ref, err error) *exit.Error {
+func dataError(b mapping.Binding, ref vault.Ref, err error) *exit.Error {
 	return &exit.Error{
 		Code: exit.Data, Msg: fmt.Sprintf("%s: %s: %s: %v", b.Origin, b.Name, ref, err),
 		Hint: "correct the secret in the vault, or the reference to it",

@@ -3,13 +3,14 @@ package shim
 import (
 	"testing"
 
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
-// valueOf is what an option string makes of a secret.
-func valueOf(t *testing.T, options, secret string) (string, error) {
+// resolved is what an option string makes of a secret.
+func resolved(t *testing.T, options, secret string) (string, error) {
 	t.Helper()
-	r, err := ParseReference("a/B?" + options)
+	r, err := mapping.ParseReference("a/B?" + options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -17,7 +18,7 @@ func valueOf(t *testing.T, options, secret string) (string, error) {
 	if secret == "" {
 		result.Err = &vault.Error{Reason: vault.NotFound}
 	}
-	v, _, err := r.value(result)
+	v, _, err := valueOf(r, result)
 	return v, err
 }
 
@@ -43,7 +44,7 @@ func TestFieldIsDecodedThenEncoded(t *testing.T) {
 		{"default=a/b&encode=url", "", "a/b"},
 		{"default=a/b&decode=base64&encode=base64", "", "a/b"},
 	} {
-		if got, err := valueOf(t, tt.options, tt.secret); err != nil || got != tt.want {
+		if got, err := resolved(t, tt.options, tt.secret); err != nil || got != tt.want {
 			t.Errorf("%s of %q: got %q, %v; want %q", tt.options, tt.secret, got, err, tt.want)
 		}
 	}
@@ -61,7 +62,7 @@ func TestUnusableSecretsAreDataErrors(t *testing.T) {
 		{"decode=base64", "Zm 9v", "the secret is not base64"},
 		{"encode=json", "\xff", "the secret is not UTF-8, which a JSON string must be: take encode=base64"},
 	} {
-		if got, err := valueOf(t, tt.options, tt.secret); err == nil || err.Error() != tt.want {
+		if got, err := resolved(t, tt.options, tt.secret); err == nil || err.Error() != tt.want {
 			t.Errorf("%s of %q: got %q, %v; want %s", tt.options, tt.secret, got, err, tt.want)
 		}
 	}

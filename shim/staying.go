@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
@@ -28,7 +29,7 @@ func (c *Config) checkPIDs() exit.Errors {
 
 // checkModes refuses a file for other users whose path leads through our /proc,
 // which the kernel opens to our own user alone.
-func (c *Config) checkModes(bindings []Binding) exit.Errors {
+func (c *Config) checkModes(bindings []mapping.Binding) exit.Errors {
 	var problems exit.Errors
 	for _, b := range bindings {
 		for _, r := range b.Value.References() {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
@@ -138,7 +139,7 @@ func (p *plan) proxyHint() string {
 }
 
 // secretError words a failure to read one secret.
-func secretError(b Binding, ref vault.Ref, e *vault.Error) *exit.Error {
+func secretError(b mapping.Binding, ref vault.Ref, e *vault.Error) *exit.Error {
 	out := &exit.Error{Code: codeOf(e.Reason), Msg: fmt.Sprintf("%s: %s: %s: %v", b.Origin, b.Name, ref, e), Err: e}
 	switch e.Reason {
 	case vault.NotFound:

@@ -1,4 +1,4 @@
-package shim
+package mapping
 
 import (
 	"math/rand/v2"
@@ -31,7 +31,7 @@ func TestCredentialIsToldFromAPath(t *testing.T) {
 		"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ",
 		"x/9aK+2bQ7/pL0dXe5R+ZtYu1mWcVs3",
 	} {
-		if !looksLikeValue(value) {
+		if !LooksLikeValue(value) {
 			t.Errorf("%s is not taken for a credential", value)
 		}
 	}
@@ -58,7 +58,7 @@ func TestCredentialIsToldFromAPath(t *testing.T) {
 		"production/app/aes256gcmkeyforbackups2024",
 		"a/b", "", "production/é/I",
 	} {
-		if looksLikeValue(path) {
+		if LooksLikeValue(path) {
 			t.Errorf("%s is taken for a credential", path)
 		}
 	}
@@ -73,7 +73,7 @@ func TestRandomTextIsTakenForACredential(t *testing.T) {
 		for range 40 {
 			b.WriteByte(alphabet[rng.IntN(len(alphabet))])
 		}
-		if !looksLikeValue(b.String()) {
+		if !LooksLikeValue(b.String()) {
 			missed++
 		}
 	}
@@ -91,7 +91,7 @@ func TestCredentialInTheMappingIsNotQuoted(t *testing.T) {
 		"A='x://u:${ass://" + key + "}@h'",
 		"A=ghp_16C7e42F292c6912E7710c838347Ae178B4a",
 	} {
-		_, err := ParseMapping("m", []byte(line))
+		_, err := Parse("m", []byte(line))
 		if es := exit.AsErrors(err); len(es) != 1 || es[0].Msg != "m:1: "+want || es[0].Code != exit.Config || es[0].Hint != errLooksLikeValue.hint {
 			t.Errorf("%s: got %v", line, err)
 		}

@@ -1,4 +1,4 @@
-package shim
+package mapping
 
 import (
 	"encoding/base64"
@@ -59,3 +59,39 @@ func jsonString(v string) (string, error) {
 	}
 	return strings.TrimSuffix(strings.TrimPrefix(b.String(), `"`), "\"\n"), nil
 }
+
+// Extract selects the field and decodes it, each if that is asked for. An empty
+// secret stays empty, so that optional and default can act on it.
+func (r Reference) Extract(v string) (string, error) {
+	var err error
+	if r.Field != "" && v != "" {
+		if v, err = selectField(v, r.Field); err != nil {
+			return "", err
+		}
+	}
+	if r.Base64 {
+		return decodeBase64(v)
+	}
+	return v, nil
+}
+
+// decodeBase64 takes the standard or the URL alphabet, padded rightly or not at
+// all, and line breaks.
+func decodeBase64(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	encoding := base64.StdEncoding
+	if strings.ContainsAny(s, "-_") {
+		encoding = base64.URLEncoding
+	}
+	if !strings.Contains(s, "=") {
+		encoding = encoding.WithPadding(base64.NoPadding)
+	}
+	b, err := encoding.DecodeString(s)
+	if err != nil {
+		return "", errors.New("the secret is not base64")
+	}
+	return string(b), nil
+}
+
+// Encoded spells what was extracted as the reference asks for.
+func (r Reference) Encoded(v string) (string, error) { return encode(r.Encode, v) }

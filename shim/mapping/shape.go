@@ -1,4 +1,4 @@
-package shim
+package mapping
 
 import (
 	"strings"
@@ -25,9 +25,9 @@ const (
 	awsSecretKey   = 40
 )
 
-// looksLikeValue reports whether a path has the shape of a credential: a known
+// LooksLikeValue reports whether a path has the shape of a credential: a known
 // prefix, or a text whose case and digits change as in none that a human reads.
-func looksLikeValue(path string) bool {
+func LooksLikeValue(path string) bool {
 	for _, segment := range strings.Split(path, "/") {
 		for _, prefix := range credentialPrefixes {
 			if tail, ok := strings.CutPrefix(segment, prefix); ok && hasRandomTail(tail) {

@@ -1,4 +1,4 @@
-package shim
+package mapping
 
 import (
 	"encoding/json"
@@ -90,7 +90,7 @@ func FuzzParseMapping(f *testing.F) {
 	}
 	f.Add("A=a/b\nexport B='c/d' # e\r\n\uFEFF# x\nC=\"x ${ass://a/b?default=%7D}\"\n")
 	f.Fuzz(func(t *testing.T, s string) {
-		bindings, err := ParseMapping("m", []byte(s))
+		bindings, err := Parse("m", []byte(s))
 		if err != nil {
 			if exit.Status(err) != int(exit.Config) {
 				t.Errorf("got status %d", exit.Status(err))
@@ -99,7 +99,7 @@ func FuzzParseMapping(f *testing.F) {
 		}
 		var printed strings.Builder
 		for _, b := range bindings {
-			if !validName(b.Name) {
+			if !ValidName(b.Name) {
 				t.Errorf("got name %q", b.Name)
 			}
 			if strings.ContainsAny(b.Value.String(), "'\n\r") {
@@ -107,7 +107,7 @@ func FuzzParseMapping(f *testing.F) {
 			}
 			printed.WriteString(b.Name + "='" + b.Value.String() + "'\n")
 		}
-		again, err := ParseMapping("m", []byte(printed.String()))
+		again, err := Parse("m", []byte(printed.String()))
 		if err != nil || len(again) != len(bindings) {
 			t.Fatalf("%q is printed as %q, which is read as %v, %v", s, &printed, again, err)
 		}

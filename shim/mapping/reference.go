@@ -1,4 +1,4 @@
-package shim
+package mapping
 
 import (
 	"errors"
@@ -25,7 +25,7 @@ type Reference struct {
 	Mode     fs.FileMode // of that file
 }
 
-const defaultMode fs.FileMode = 0o400
+const DefaultMode fs.FileMode = 0o400
 
 // pathError is what is wrong with the path of a reference, as opposed to its
 // options.
@@ -40,12 +40,12 @@ func ParseReference(s string) (Reference, error) {
 	path, options, hasOptions := strings.Cut(strings.TrimPrefix(s, scheme), "?")
 	ref, err := vault.ParseRef(path)
 	switch {
-	case looksLikeValue(path), looksLikeValue(string(ref)):
+	case LooksLikeValue(path), LooksLikeValue(string(ref)):
 		return Reference{}, errLooksLikeValue
 	case err != nil:
 		return Reference{}, pathError{err}
 	}
-	r := Reference{Ref: ref, Mode: defaultMode}
+	r := Reference{Ref: ref, Mode: DefaultMode}
 	if !hasOptions {
 		return r, nil
 	}
@@ -137,7 +137,7 @@ func (r Reference) String() string {
 	if r.File {
 		options = append(options, "as=file")
 	}
-	if r.Mode != defaultMode {
+	if r.Mode != DefaultMode {
 		options = append(options, fmt.Sprintf("mode=%04o", r.Mode))
 	}
 	s := r.Ref.Escaped()

@@ -1,4 +1,4 @@
-package shim
+package mapping
 
 import (
 	"errors"
@@ -15,14 +15,14 @@ const (
 // Template is what a variable's value is made of: one bare reference, or text
 // with references in it.
 type Template struct {
-	bare  bool
-	parts []part
+	Bare  bool
+	Parts []Part
 }
 
-// part is a reference or, without one, text.
-type part struct {
-	text string
-	ref  *Reference
+// Part is a reference or, without one, text.
+type Part struct {
+	Text string
+	Ref  *Reference
 }
 
 // ParseValue reads the value of a mapping line.
@@ -38,7 +38,7 @@ func ParseValue(s string) (Template, error) {
 	if err != nil {
 		return Template{}, err
 	}
-	return Template{bare: true, parts: []part{{ref: &r}}}, nil
+	return Template{Bare: true, Parts: []Part{{Ref: &r}}}, nil
 }
 
 // ParseInherited reads the value of an inherited variable. Without a reference
@@ -80,7 +80,7 @@ func parseTemplate(s string) (Template, error) {
 		if r.File {
 			return Template{}, errors.New("as=file cannot stand in a template: the file holds the secret alone")
 		}
-		t.parts = append(t.parts, part{ref: &r})
+		t.Parts = append(t.Parts, Part{Ref: &r})
 		s = rest
 	}
 	return t, t.checkURL()
@@ -91,13 +91,13 @@ func parseTemplate(s string) (Template, error) {
 // text alone decides, so that no new value can break what worked.
 func (t Template) checkURL() error {
 	var before strings.Builder
-	for i, p := range t.parts {
-		if p.ref == nil {
-			before.WriteString(p.text)
+	for i, p := range t.Parts {
+		if p.Ref == nil {
+			before.WriteString(p.Text)
 			continue
 		}
-		if p.ref.Encode == "" && endsInAuthority(before.String()) && t.hasHostAfter(i) {
-			return urlError(*p.ref)
+		if p.Ref.Encode == "" && endsInAuthority(before.String()) && t.hasHostAfter(i) {
+			return urlError(*p.Ref)
 		}
 	}
 	return nil
@@ -119,8 +119,8 @@ func endsInAuthority(text string) bool {
 // hasHostAfter reports whether the @ before the host of a URL is behind a part.
 func (t Template) hasHostAfter(i int) bool {
 	var after strings.Builder
-	for _, p := range t.parts[i+1:] {
-		after.WriteString(p.text)
+	for _, p := range t.Parts[i+1:] {
+		after.WriteString(p.Text)
 	}
 	end := strings.IndexAny(after.String(), "@/?#")
 	return end >= 0 && after.String()[end] == '@'
@@ -143,19 +143,19 @@ func (t *Template) add(text string) {
 	if text == "" {
 		return
 	}
-	if n := len(t.parts); n > 0 && t.parts[n-1].ref == nil {
-		t.parts[n-1].text += text
+	if n := len(t.Parts); n > 0 && t.Parts[n-1].Ref == nil {
+		t.Parts[n-1].Text += text
 		return
 	}
-	t.parts = append(t.parts, part{text: text})
+	t.Parts = append(t.Parts, Part{Text: text})
 }
 
 // References returns the references in their order.
 func (t Template) References() []Reference {
 	var refs []Reference
-	for _, p := range t.parts {
-		if p.ref != nil {
-			refs = append(refs, *p.ref)
+	for _, p := range t.Parts {
+		if p.Ref != nil {
+			refs = append(refs, *p.Ref)
 		}
 	}
 	return refs
@@ -170,8 +170,8 @@ func (t Template) Refs() []vault.Ref {
 	return refs
 }
 
-// paths are the secrets named, as one text.
-func (t Template) paths() string {
+// Paths are the secrets named, as one text.
+func (t Template) Paths() string {
 	var paths []string
 	for _, ref := range t.Refs() {
 		paths = append(paths, string(ref))
@@ -181,15 +181,15 @@ func (t Template) paths() string {
 
 // String writes the value as ParseValue reads it.
 func (t Template) String() string {
-	if t.bare {
-		return t.parts[0].ref.String()
+	if t.Bare {
+		return t.Parts[0].Ref.String()
 	}
 	var b strings.Builder
-	for _, p := range t.parts {
-		if p.ref != nil {
-			b.WriteString(open + p.ref.String() + "}")
+	for _, p := range t.Parts {
+		if p.Ref != nil {
+			b.WriteString(open + p.Ref.String() + "}")
 		} else {
-			b.WriteString(strings.ReplaceAll(p.text, open, escaped))
+			b.WriteString(strings.ReplaceAll(p.Text, open, escaped))
 		}
 	}
 	return b.String()

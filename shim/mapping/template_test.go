@@ -1,4 +1,4 @@
-package shim
+package mapping
 
 import (
 	"errors"
@@ -54,7 +54,7 @@ func TestSecretInAURLMustSayHow(t *testing.T) {
 }
 
 func TestURLErrorPrintsBothFormsAndNoDefault(t *testing.T) {
-	_, err := ParseMapping("m", []byte(`A="x://u:${ass://a/B?default=hunter2&field=/p}@h"`))
+	_, err := Parse("m", []byte(`A="x://u:${ass://a/B?default=hunter2&field=/p}@h"`))
 	want := "m:1: A: a secret in the user or password of a URL must say how it is spelled there: " +
 		"${ass://a/B?default=TEXT&field=/p&encode=url} or ${ass://a/B?default=TEXT&field=/p&encode=none}"
 	const hint = "take encode=url, unless the vault holds the secret percent-encoded already: then encode=none"

@@ -1,4 +1,4 @@
-package shim
+package mapping
 
 import (
 	"strings"
@@ -34,7 +34,7 @@ H.x = production/sp%20ace/H%2525 (m:10)
 I = production/%C3%A9/I (m:11)
 J = ` + "`${ass://production/%60/J}`" + ` (m:12)
 `
-	bindings, err := ParseMapping("m", []byte(in))
+	bindings, err := Parse("m", []byte(in))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestMappingRefusesEveryMalformedLine(t *testing.T) {
 			name = name[:40]
 		}
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseMapping("m", []byte(tt.line))
+			_, err := Parse("m", []byte(tt.line))
 			if err == nil {
 				t.Fatal("got no error")
 			}
@@ -128,7 +128,7 @@ func TestMappingRefusesEveryMalformedLine(t *testing.T) {
 }
 
 func TestMappingListsEveryBadLineAndNamesBothDuplicates(t *testing.T) {
-	_, err := ParseMapping("ass.env", []byte("A=a/b\nB\nA=c/d\nC=debug\n"))
+	_, err := Parse("ass.env", []byte("A=a/b\nB\nA=c/d\nC=debug\n"))
 	want := "ass.env:2: the line has no =\n" +
 		"ass.env:3: A is mapped already on line 1\n" +
 		`ass.env:4: C: "debug" is not a secret path; a path has a namespace and a key, like production/app/DEBUG`

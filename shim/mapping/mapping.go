@@ -1,4 +1,7 @@
-package shim
+// Package mapping is the language in which a user says which variable comes
+// from which secret: the mapping file, references and their options, and
+// templates. It is pure: text in, values or errors out.
+package mapping
 
 import (
 	"bytes"
@@ -14,8 +17,8 @@ import (
 )
 
 const (
-	maxMapping = 1 << 20  // bytes of a mapping file
-	maxLine    = 64 << 10 // bytes of one line; go-envparse reads no longer one
+	MaxSize = 1 << 20  // bytes of a mapping file
+	maxLine = 64 << 10 // bytes of one line; go-envparse reads no longer one
 )
 
 // Binding is one variable and what its value is made of.
@@ -23,14 +26,11 @@ type Binding struct {
 	Name   string
 	Value  Template
 	Origin string // where it is mapped, for messages: ass.env:3, environment, namespace production
-	Line   int    // in the mapping file; 0 for one that comes from elsewhere
-
-	inherited bool // the variable itself held the references
 }
 
-// ParseMapping reads a mapping file in dotenv syntax, of which name is the
+// Parse reads a mapping file in dotenv syntax, of which name is the
 // file's name for messages. The error lists every bad line.
-func ParseMapping(name string, data []byte) ([]Binding, error) {
+func Parse(name string, data []byte) ([]Binding, error) {
 	var bindings []Binding
 	var problems exit.Errors
 	first := make(map[string]int)
@@ -52,10 +52,10 @@ func ParseMapping(name string, data []byte) ([]Binding, error) {
 			t, err = parseMapped(variable, value)
 		}
 		if err != nil {
-			problems = append(problems, mappingError(origin, err))
+			problems = append(problems, LineError(origin, err))
 			continue
 		}
-		bindings = append(bindings, Binding{Name: variable, Value: t, Origin: origin, Line: n})
+		bindings = append(bindings, Binding{Name: variable, Value: t, Origin: origin})
 	}
 	return bindings, problems.OrNil()
 }
@@ -65,7 +65,9 @@ type hintedError struct{ msg, hint string }
 
 func (e *hintedError) Error() string { return e.msg }
 
-func mappingError(where string, err error) *exit.Error {
+// LineError says what is wrong at a place, such as ass.env:3, with the hint that
+// fits.
+func LineError(where string, err error) *exit.Error {
 	e := &exit.Error{
 		Code: exit.Config, Msg: where + ": " + err.Error(), Err: err,
 		Hint: "a line is NAME=namespace/KEY or NAME=\"text ${ass://namespace/KEY}\", like DATABASE_URL=production/database/DATABASE_URL",
@@ -83,14 +85,14 @@ func parseMapped(variable, value string) (Template, error) {
 	}
 	t, err := ParseValue(value)
 	if err != nil {
-		return Template{}, fmt.Errorf("%s: %w", variable, blame(value, err))
+		return Template{}, fmt.Errorf("%s: %w", variable, Describe(value, err))
 	}
 	return t, nil
 }
 
-// blame says of a value that is no secret path what it is, as far as that is
+// Describe says of a value that is no secret path what it is, as far as that is
 // safe.
-func blame(value string, err error) error {
+func Describe(value string, err error) error {
 	var notPath pathError
 	switch word := quoteWord(value); {
 	case !errors.As(err, &notPath):
@@ -123,7 +125,7 @@ func parseLine(line string) (name, value string, err error) {
 		name = after
 	}
 	name = strings.TrimSpace(name)
-	if !validName(name) {
+	if !ValidName(name) {
 		return "", "", errors.New("the name before = can hold only letters, digits, _ and dots, and begins with a letter or _")
 	}
 	raw, err = cutComment(strings.TrimSpace(raw))
@@ -213,8 +215,8 @@ func checkLine(line string) error {
 	return nil
 }
 
-// validName allows what docker and env pass on, dots included.
-func validName(s string) bool {
+// ValidName allows what docker and env pass on, dots included.
+func ValidName(s string) bool {
 	for i, c := range []byte(s) {
 		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_'
 		if !letter && (i == 0 || !(c >= '0' && c <= '9' || c == '.')) {
@@ -222,4 +224,12 @@ func validName(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// File is the reference of a variable that names a file, nil for any other.
+func (b Binding) File() *Reference {
+	if ref := b.Value.Parts[0].Ref; b.Value.Bare && ref.File {
+		return ref
+	}
+	return nil
 }
