@@ -89,7 +89,7 @@ func (p *plan) tokenHint(e *vault.Error) string {
 		if e.ApprovalID == "" {
 			return "look for it in the dashboard, or ask for no sensitive secret"
 		}
-		return "run ass approvals approve " + e.ApprovalID + " and start again; --approval-timeout is " + p.cfg.ApprovalTimeout.String()
+		return howToApprove(e.ApprovalID) + " and start again; --approval-timeout is " + p.cfg.ApprovalTimeout.String()
 	case vault.Protocol, vault.NotFound, vault.TooMuch:
 		return fmt.Sprintf("check --api-url: is %s the vault's API, and no proxy or other server before it?", p.cfg.URL)
 	case vault.Untrusted:
@@ -196,9 +196,21 @@ func warnOfApproval(log *slog.Logger) func(vault.Approval) {
 			return
 		}
 		told = a.Left
-		log.Warn(fmt.Sprintf("waiting for a human to approve %s: run ass approvals approve %s; %s left",
-			strings.Join(a.Scopes, " "), a.ID, a.Left.Round(time.Second)))
+		log.Warn(fmt.Sprintf("waiting for a human to approve %s: %s; %s left",
+			strings.Join(a.Scopes, " "), howToApprove(a.ID), a.Left.Round(time.Second)))
 	}
+}
+
+// howToApprove is the command that approves, to be pasted into a shell: so
+// only for an id that means nothing there.
+func howToApprove(id string) string {
+	strange := func(r rune) bool {
+		return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-", r)
+	}
+	if id == "" || len(id) > 128 || strings.ContainsAny(id[:1], "_.-") || strings.ContainsFunc(id, strange) {
+		return "approve it in the dashboard"
+	}
+	return "run ass approvals approve " + id
 }
 
 // debugsHTTP2 reports whether GODEBUG has the standard library print HTTP/2

@@ -57,3 +57,20 @@ func TestHintFitsWhatIsWrongWithACertificate(t *testing.T) {
 		}
 	}
 }
+
+// What is printed to be pasted into a shell means nothing there.
+func TestCommandToApproveIsPrintedForAPlainIDAlone(t *testing.T) {
+	long := strings.Repeat("a", 128)
+	for id, plain := range map[string]bool{
+		"apr_1": true, "0192f0c1-7e.B": true, long: true,
+		long + "a": false, "": false, "-rf": false, "_a": false, ".a": false, "apr_1%3B%20id": false, "$HOME": false, "a b": false, "ä": false,
+	} {
+		want := "approve it in the dashboard"
+		if plain {
+			want = "run ass approvals approve " + id
+		}
+		if got := howToApprove(id); got != want {
+			t.Errorf("%s: got %s, want %s", id, got, want)
+		}
+	}
+}

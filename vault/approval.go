@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -18,7 +17,7 @@ const (
 
 // Approval is a request that waits for a human.
 type Approval struct {
-	ID     string
+	ID     string // escaped
 	Scopes []string
 	Left   time.Duration // how long it will be waited for
 }
@@ -78,7 +77,7 @@ func (s *Session) awaitApproval(ctx context.Context, ask request, pending *Error
 // poll asks once for the state of an approval. A fault that may pass counts as
 // no answer yet, since the wait has a limit of its own.
 func (s *Session) poll(ctx context.Context, id string) (approval, *Error) {
-	ask := request{op: OpApproval, path: id, method: http.MethodGet, url: "/v1/approvals/agent/" + url.PathEscape(id)}
+	ask := request{op: OpApproval, path: id, method: http.MethodGet, url: "/v1/approvals/agent/" + id}
 	r, err := s.attempt(ctx, ask, s.Key)
 	if err == nil {
 		err = s.judge(ask, r, s.Key)

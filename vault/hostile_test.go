@@ -204,7 +204,7 @@ func FuzzReply(f *testing.F) {
 		if r, err := parseSecret("a/B", o); err == nil && r.Value.v == nil {
 			t.Error("a value out of nothing")
 		}
-		if token, err := parseToken(o); err == nil && (token.Empty() || strings.ContainsAny(token.Reveal(), "\r\n ")) {
+		if token, err := parseToken(o, NewSecret("m")); err == nil && (token.Empty() || strings.ContainsAny(token.Reveal(), "\r\n ")) {
 			t.Errorf("got token %q", token.Reveal())
 		}
 		if items, err := parseList("ns", o); err == nil {

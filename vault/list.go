@@ -56,10 +56,9 @@ func parseList(namespace string, o object) ([]Listed, *Error) {
 		if err != nil {
 			return nil, protocolError("the listing holds an item that is none of " + quote(namespace) + ": " + err.Error())
 		}
-		tier, _ := item.text("access_tier")
 		if !seen[ref] {
 			seen[ref] = true
-			items = append(items, Listed{ref, item.integer("version"), quote(tier)})
+			items = append(items, Listed{ref, item.integer("version"), item.tier()})
 		}
 	}
 	return items, nil

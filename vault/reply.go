@@ -84,6 +84,16 @@ func (o object) integer(key string) int64 {
 	return n
 }
 
+// tier is the access tier that a secret's object tells. One that is not known
+// is not shown: it is a server's text.
+func (o object) tier() string {
+	switch tier, _ := o.text("access_tier"); tier {
+	case "standard", "sensitive", "critical", "":
+		return tier
+	}
+	return "other"
+}
+
 // message finds the error message in any of the envelopes that the vendor's
 // clients read.
 func (o object) message() string {

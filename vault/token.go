@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -38,7 +39,7 @@ func (s *Session) tokenRequest() request {
 
 func (s *Session) requestToken(ctx context.Context, ask request) (token Secret, err *Error) {
 	err = s.do(ctx, ask, s.Key, func(r *reply) *Error {
-		token, err = parseToken(r.object)
+		token, err = parseToken(r.object, s.Key)
 		return err
 	})
 	return token, err
@@ -46,13 +47,27 @@ func (s *Session) requestToken(ctx context.Context, ask request) (token Secret, 
 
 // parseToken takes the token out of a reply. An approval that is needed comes
 // first: a reply that says so and holds a token all the same is not trusted.
-func parseToken(o object) (Secret, *Error) {
+func parseToken(o object, key Secret) (Secret, *Error) {
 	if o.has("requires_approval") && string(o["requires_approval"]) != "false" {
-		id, _ := o.text("approval_id")
-		return Secret{}, &Error{Reason: Pending, ApprovalID: quote(id), Text: "a human's approval is needed"}
+		id, err := approvalID(o, key)
+		if err != nil {
+			return Secret{}, err
+		}
+		return Secret{}, &Error{Reason: Pending, ApprovalID: id, Text: "a human's approval is needed"}
 	}
 	token, _ := o.text("token")
 	return checkToken(token)
+}
+
+// approvalID returns the id of an approval as it stands in a URL and in
+// messages: escaped. It is empty if there is none.
+func approvalID(o object, key Secret) (string, *Error) {
+	text, _ := o.text("approval_id")
+	id := url.PathEscape(text)
+	if text == "." || text == ".." || quote(text, key) != quote(text) || len(id) > maxMessage {
+		return "", protocolError("the reply names an approval by an id that cannot be asked for")
+	}
+	return id, nil
 }
 
 func checkToken(token string) (Secret, *Error) {
