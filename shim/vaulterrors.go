@@ -182,7 +182,7 @@ func warnOfRetries(log *slog.Logger) func(*vault.Error, time.Duration) {
 			return
 		}
 		told[cause] = time.Now()
-		log.Warn(cause + "; trying again in " + wait.Round(time.Millisecond).String())
+		log.Warn(cause + "; trying again in " + max(time.Millisecond, wait.Round(time.Millisecond)).String())
 	}
 }
 
@@ -197,7 +197,7 @@ func warnOfApproval(log *slog.Logger) func(vault.Approval) {
 		}
 		told = a.Left
 		log.Warn(fmt.Sprintf("waiting for a human to approve %s: %s; %s left",
-			strings.Join(a.Scopes, " "), howToApprove(a.ID), a.Left.Round(time.Second)))
+			strings.Join(a.Scopes, " "), howToApprove(a.ID), max(time.Second, a.Left.Round(time.Second))))
 	}
 }
 

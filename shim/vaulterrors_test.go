@@ -31,10 +31,10 @@ func warnNowAndThen(t *testing.T) {
 		warn(&vault.Error{Text: "reset"}, 2*time.Second)
 	}
 	time.Sleep(repeatWarning)
-	warn(&vault.Error{Text: "cut"}, 3*time.Second)
+	warn(&vault.Error{Text: "cut"}, 3)
 	const want = `level=WARN msg="cut; trying again in 1s"
 level=WARN msg="reset; trying again in 2s"
-level=WARN msg="cut; trying again in 3s"
+level=WARN msg="cut; trying again in 1ms"
 `
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)

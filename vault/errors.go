@@ -158,7 +158,7 @@ func causeText(err error, waited time.Duration) string {
 	case errors.As(err, &op) && (op.Op == "dial" || !isTimeout(err)):
 		return (&net.OpError{Op: op.Op, Net: op.Net, Addr: op.Addr, Err: op.Err}).Error()
 	case isTimeout(err):
-		return fmt.Sprintf("no reply within %s", waited.Round(100*time.Millisecond))
+		return "no reply within " + roundWait(waited)
 	case strings.Contains(err.Error(), "malformed HTTP"):
 		return "the reply is not HTTP"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -166,8 +166,29 @@ func causeText(err error, waited time.Duration) string {
 	case strings.HasSuffix(err.Error(), "GOAWAY"), strings.HasSuffix(err.Error(), "client conn not usable"):
 		return "the server is closing the connection"
 	default:
-		return fmt.Sprintf("the connection broke (%T)", err)
+		return brokenText(err.Error())
 	}
+}
+
+// brokenText tells the errors of HTTP apart by what net/http calls them, and
+// quotes none of it.
+func brokenText(text string) string {
+	switch {
+	case strings.Contains(text, "headers exceeded"), strings.Contains(text, "header list larger"):
+		return "the headers of the reply are too large"
+	case strings.HasPrefix(text, "stream error"):
+		return "the server broke the reply off"
+	}
+	return "the connection broke"
+}
+
+// roundWait is a wait to about two digits, and never none.
+func roundWait(d time.Duration) string {
+	unit := 100 * time.Millisecond
+	for unit > time.Millisecond && d < unit {
+		unit /= 10
+	}
+	return max(time.Millisecond, d.Round(unit)).String()
 }
 
 // ByProxy reports whether err came up on the way to a proxy or with it, not

@@ -52,10 +52,23 @@ func TestCauseHoldsNoPortOfOurs(t *testing.T) {
 			"the proxy: dial tcp 10.0.0.1:443: i/o timeout",
 		},
 		{&proxyError{"10.0.0.1:3128", 407}, "the proxy 10.0.0.1:3128 answered Proxy Authentication Required (407)"},
-		{errors.New("sent by the server"), "the connection broke (*errors.errorString)"},
+		{errors.New("sent by the server"), "the connection broke"},
+		{errors.New("stream error: stream ID 3; INTERNAL_ERROR; received from peer"), "the server broke the reply off"},
+		{errors.New("http2: response header list larger than advertised limit"), "the headers of the reply are too large"},
 	} {
 		if got := causeText(tt.err, 2*time.Second+40*time.Millisecond); got != tt.want {
 			t.Errorf("%v: got %q, want %q", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestWaitIsNeverNone(t *testing.T) {
+	const ms = time.Millisecond
+	for d, want := range map[time.Duration]string{
+		0: "1ms", ms / 3: "1ms", 7*ms + ms/4: "7ms", 51 * ms: "50ms", 99 * ms: "100ms", 740 * ms: "700ms", 5020 * ms: "5s",
+	} {
+		if got := roundWait(d); got != want {
+			t.Errorf("%s: got %s, want %s", d, got, want)
 		}
 	}
 }
