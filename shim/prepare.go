@@ -166,9 +166,7 @@ func (p *plan) build(rows []row) (*Start, error) {
 			assignments = append(assignments, assignment{name: name, remove: true})
 		}
 	}
-	for _, r := range rows {
-		assignments = append(assignments, r.assignments(p.cfg.Environ)...)
-	}
+	assignments = append(assignments, assign(rows, p.cfg.Environ)...)
 	env := buildEnv(p.cfg.Environ, assignments)
 	cmd := &Start{
 		Command: process.Command{Path: p.path, Argv: p.cfg.Argv, Env: env, Files: filesOf(rows, env)},

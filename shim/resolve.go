@@ -3,6 +3,7 @@ package shim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
@@ -81,34 +82,51 @@ func valueOf(r mapping.Reference, result vault.Result) (v, plain string, err err
 	return "", "", errors.New("the secret is empty")
 }
 
-// assignments is what the row does to the environment it finds.
-func (r row) assignments(environ []string) []assignment {
-	if !r.absent {
-		return []assignment{{name: r.Name, value: r.value}}
+// assign is what the rows do to the environment they find. An absent one sets
+// nothing; but a reference is no value, and must not reach the command in place
+// of one.
+func assign(rows []row, environ []string) []assignment {
+	var all []assignment
+	absent := make(map[string]bool)
+	for _, r := range rows {
+		if r.absent {
+			absent[r.Name] = true
+		} else {
+			all = append(all, assignment{name: r.Name, value: r.value})
+		}
 	}
-	// Nothing to set. But a reference is not a value: it must not reach the
-	// command in place of one.
-	held, _ := process.LookupEnv(environ, r.Name)
-	if _, isReference, _ := mapping.ParseInherited(held); isReference {
-		return []assignment{{name: r.Name, remove: true}}
+	for _, kv := range environ {
+		name, held, _ := strings.Cut(kv, "=")
+		if !absent[name] {
+			continue
+		}
+		delete(absent, name) // the first occurrence is the one that getenv finds
+		if _, isReference, _ := mapping.ParseInherited(held); isReference {
+			all = append(all, assignment{name: name, remove: true})
+		}
 	}
-	return nil
+	return all
 }
 
 // filesOf takes the values that belong into files out of the environment.
 func filesOf(rows []row, env []string) []process.File {
+	if !slices.ContainsFunc(rows, func(r row) bool { return r.File() != nil }) {
+		return nil
+	}
+	index := make(map[string]int, len(env))
+	for i, kv := range env {
+		name, _, _ := strings.Cut(kv, "=")
+		index[name] = i
+	}
 	var files []process.File
 	for _, r := range rows {
 		ref := r.File()
 		if ref == nil || r.absent {
 			continue
 		}
-		for i, kv := range env {
-			if strings.HasPrefix(kv, r.Name+"=") {
-				files = append(files, process.File{Name: r.Name, Content: r.value, Mode: ref.Mode, Index: i})
-				env[i] = r.Name + "="
-			}
-		}
+		i := index[r.Name] // buildEnv has set it, once
+		files = append(files, process.File{Name: r.Name, Content: r.value, Mode: ref.Mode, Index: i})
+		env[i] = r.Name + "="
 	}
 	return files
 }
