@@ -93,6 +93,8 @@ func (r row) variable() Variable {
 		v.Problem = strings.TrimPrefix(r.errs.Error(), r.Origin+": "+r.Name+": ")
 	case r.absent:
 		v.Problem = "not there, which is allowed"
+	case slices.ContainsFunc(r.sources, source.missing):
+		v.Problem = "not there: it gets its default"
 	}
 	return v
 }

@@ -82,7 +82,7 @@ func (p *plan) fetch(ctx context.Context, session *vault.Session, log *slog.Logg
 	if err := ctx.Err(); err != nil {
 		return nil, found{}, err
 	}
-	log.Info(fmt.Sprintf("read %d secrets for %d variables in %s", len(results.secrets), len(bindings), time.Since(start).Round(time.Millisecond)))
+	log.Info(fmt.Sprintf("read %d secrets for %d variables in %s", results.read(), len(bindings), time.Since(start).Round(time.Millisecond)))
 	rows := resolve(bindings, results.secrets)
 	p.checkReplaced(rows[len(p.bindings):])
 	for _, r := range rows {
@@ -96,6 +96,17 @@ func (p *plan) fetch(ctx context.Context, session *vault.Session, log *slog.Logg
 type found struct {
 	secrets  map[vault.Ref]vault.Result
 	listings []listing
+}
+
+// read counts the secrets that are there.
+func (f found) read() int {
+	n := 0
+	for _, r := range f.secrets {
+		if r.Err == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // gather reads the secrets that the bindings name and, at the same time, lists
@@ -149,10 +160,18 @@ type source struct {
 	part    vault.Secret // what the reference takes out of it
 }
 
+// missing reports, of a row without an error, whether the secret does not exist.
+func (s source) missing() bool { return s.version == 0 && s.value.Empty() }
+
 // log tells, without the value, where a variable's value comes from.
 func (r row) log(log *slog.Logger) {
+	if len(r.errs) > 0 || r.absent {
+		return
+	}
 	for _, s := range r.sources {
-		if len(r.errs) == 0 && !r.absent {
+		if s.missing() {
+			log.Info(fmt.Sprintf("%s: %s from its default: %s does not exist", r.Origin, r.Name, s.ref))
+		} else {
 			log.Info(fmt.Sprintf("%s: %s from %s, version %d", r.Origin, r.Name, s.ref, s.version))
 		}
 	}
