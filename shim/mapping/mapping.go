@@ -179,7 +179,8 @@ func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 // parseQuoted has go-envparse read a value, and refuses one that it reads as
 // something else than it looks like: it eats quotes inside a word, begins a
-// comment inside one, leaves the backticks that other readers eat, and makes a tab of the \t in "C:\temp".
+// comment inside one, leaves the backticks that other readers eat, and makes a
+// tab of the \t in "C:\temp".
 func parseQuoted(raw string) (string, error) {
 	if !strings.ContainsAny(raw, "\"'`#\t") {
 		return raw, nil // as go-envparse would, which takes 4 KiB to do so

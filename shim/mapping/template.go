@@ -90,40 +90,50 @@ func parseTemplate(s string) (Template, error) {
 // spelled there: an @, / or # of its own would move the end of the host. The
 // text alone decides, so that no new value can break what worked.
 func (t Template) checkURL() error {
-	var before strings.Builder
-	for i, p := range t.Parts {
-		if p.Ref == nil {
-			before.WriteString(p.Text)
+	var text strings.Builder
+	for _, p := range t.Parts {
+		text.WriteString(p.Text)
+	}
+	start, end := userinfo(text.String())
+	offset := 0
+	for _, p := range t.Parts {
+		offset += len(p.Text)
+		if p.Ref == nil || offset < start || offset > end {
 			continue
 		}
-		if p.Ref.Encode == "" && endsInAuthority(before.String()) && t.hasHostAfter(i) {
+		if p.Ref.Encode != encodeURL && p.Ref.Encode != encodeNone {
 			return urlError(*p.Ref)
 		}
 	}
 	return nil
 }
 
-// endsInAuthority reports whether text is the beginning of a URL that ends
-// between :// and what can end a user and password.
-func endsInAuthority(text string) bool {
+// userinfo is where the user and password of a URL begin and end, with an end
+// before the start where there are none.
+func userinfo(text string) (start, end int) {
 	scheme, rest, ok := strings.Cut(text, "://")
 	for i, c := range []byte(scheme) {
 		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
 		if !letter && (i == 0 || !(c >= '0' && c <= '9' || strings.IndexByte("+.-", c) >= 0)) {
-			return false
+			return 0, -1
 		}
 	}
-	return ok && scheme != "" && !strings.ContainsAny(rest, "/?#\"'; \t\r\n\f")
-}
-
-// hasHostAfter reports whether the @ before the host of a URL is behind a part.
-func (t Template) hasHostAfter(i int) bool {
-	var after strings.Builder
-	for _, p := range t.Parts[i+1:] {
-		after.WriteString(p.Text)
+	if !ok || scheme == "" {
+		return 0, -1
 	}
-	end := strings.IndexAny(after.String(), "@/?#")
-	return end >= 0 && after.String()[end] == '@'
+	start = len(scheme) + len("://")
+	authority := rest
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		authority = rest[:i]
+	}
+	end = strings.LastIndexByte(authority, '@')
+	if i := strings.IndexAny(authority, "\"'; \t\r\n\f"); i >= 0 {
+		end = min(end, i) // no URL, but a text that begins like one
+	}
+	if end < 0 {
+		return 0, -1
+	}
+	return start, start + end
 }
 
 func urlError(r Reference) error {
