@@ -8,7 +8,7 @@
 #   make soak             10,000 starts with random faults; SOAK_STARTS=500 for fewer
 #   make bench            ass-exec beside the CLI, the SDK and doppler; root, 17 minutes
 #   make bench-quick      its round trips, requests, connections, allocations, size; root
-#   make fleet            1,000 starts at once against a rate limit, drawn in examples/bench/fleet.svg
+#   make fleet            1,000 starts at once against a rate limit, drawn in examples/internal/bench/fleet.svg
 #   make fuzz             each fuzz target for FUZZTIME (30s)
 #   make lint             go vet, for darwin too, and golangci-lint, with staticcheck and gofumpt in it
 #   make vulncheck        known vulnerabilities in what the binaries call; needs the network
@@ -57,21 +57,21 @@ test-kubernetes: build
 	examples/internal/cluster/run go test -tags kubernetes -count=1 -parallel 4 -v ./examples/internal/cluster
 
 test-ci: build
-	go vet -tags ci ./examples/citest
-	go test -tags ci -count=1 -v ./examples/citest
+	go vet -tags ci ./examples/internal/ci
+	go test -tags ci -count=1 -v ./examples/internal/ci
 
 soak:
 	go test -tags soak -count=1 -run TestEveryStartIsWholeOrToldApart -timeout 40m -v ./cmd/ass-exec
 
 bench: build
 	.ci/install-bench-tools
-	go build -o bin/bench ./examples/bench && bin/bench
+	go build -o bin/bench ./examples/internal/bench && bin/bench
 
 bench-quick: build
-	go build -o bin/bench ./examples/bench && bin/bench -quick
+	go build -o bin/bench ./examples/internal/bench && bin/bench -quick
 
 fleet:
-	FLEET_SVG=$(CURDIR)/examples/bench/fleet.svg go test -tags fleet -count=1 -run TestFleetGetsThroughARateLimit -v ./vault
+	FLEET_SVG=$(CURDIR)/examples/internal/bench/fleet.svg go test -tags fleet -count=1 -run TestFleetGetsThroughARateLimit -v ./vault
 
 FUZZTIME ?= 30s
 # Each input that reaches new code would be made smaller for up to a minute.

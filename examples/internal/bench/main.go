@@ -30,7 +30,7 @@ func main() {
 	isRunner := flag.Bool("runner", false, "be the process that runs the commands (internal)")
 	quick := flag.Bool("quick", false, "only check the counts of ass-exec")
 	rounds := flag.Int("rounds", 20, "how often everything is run")
-	out := flag.String("out", "examples/bench", "folder for bench.json, bench.svg")
+	out := flag.String("out", "examples/internal/bench", "folder for bench.json, bench.svg")
 	flag.Parse()
 	var err error
 	switch {

@@ -1,10 +1,10 @@
 //go:build ci
 
-// Package citest runs the examples for GitHub Actions, GitLab CI and CircleCI
+// Package ci runs the examples for GitHub Actions, GitLab CI and CircleCI
 // against a vault of its own, with what .ci/install-ci-tools installs: act,
 // gitlab-ci-local, and for CircleCI, whose tool wants its servers, a runner of
 // our own. It wants bin/ass-exec, of make build.
-package citest
+package ci
 
 import (
 	"bytes"
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 }
 
 func findTools() (err error) {
-	if root, err = filepath.Abs("../.."); err != nil {
+	if root, err = filepath.Abs("../../.."); err != nil {
 		return err
 	}
 	for file, tool := range map[string]*string{

@@ -1,6 +1,6 @@
 //go:build ci
 
-package citest
+package ci
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 //go:build ci
 
-package citest
+package ci
 
 import (
 	"os"
@@ -15,7 +15,7 @@ func (p *pipeline) act() (status int, log string) {
 	secrets := filepath.Join(p.platform, "secrets")
 	must(p.t, os.WriteFile(secrets, []byte("ASS_AGENT_KEY="+p.agentKey+"\n"), 0o600))
 	standIn := func(action, dir string) string { return "--local-repository=" + action + "=" + dir }
-	actions := filepath.Join(root, "examples/citest/testdata/actions")
+	actions := filepath.Join(root, "examples/internal/ci/testdata/actions")
 	// By itself, as act copies the whole folder.
 	ours := p.t.TempDir()
 	b, err := os.ReadFile(filepath.Join(root, "action.yml"))
