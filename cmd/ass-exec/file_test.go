@@ -79,7 +79,7 @@ func TestSecretFileWithoutItsProcIsAnError(t *testing.T) {
 		cmd := exec.Command("unshare", append([]string{"--pid", "--fork", filepath.Join(bin, "ass-exec")}, append(args, "echo", "started")...)...)
 		cmd.Env = env
 		out, _ := cmd.CombinedOutput()
-		want := regexp.MustCompile(`^ass-exec: error: X: as=file: (stat /proc/\d+/fd/64: .*|/proc/\d+/fd/64 is a file of another process)
+		want := regexp.MustCompile(`^ass-exec: error: X: as=file: (stat /proc/\d+/fd/\d+: .*|/proc/\d+/fd/\d+ is a file of another process)
 ass-exec: hint: as=file needs .* a /proc of its own PID namespace
 $`)
 		if status := cmd.ProcessState.ExitCode(); status != 78 || !want.Match(out) {
@@ -92,7 +92,7 @@ $`)
 func TestSecretFilesTakeNoInheritedDescriptor(t *testing.T) {
 	v, env := vaultServer(t, devvault.Config{})
 	v.Put("a/TEXT", "secret")
-	script := `exec 3</etc/passwd 64</dev/zero; exec ass-exec sh -c 'readlink /proc/$$/fd/3 /proc/$$/fd/64; cat "$ONE" "$TWO"'`
+	script := `exec 3</etc/passwd 32</dev/zero; exec ass-exec sh -c 'readlink /proc/$$/fd/3 /proc/$$/fd/32; cat "$ONE" "$TWO"'`
 	cmd := exec.Command("bash", "-c", script)
 	cmd.Env = append(env, "PATH="+bin+":"+os.Getenv("PATH"), "ONE=ass://a/TEXT?as=file", "TWO=ass://a/TEXT?as=file")
 	out, err := cmd.CombinedOutput()

@@ -6,12 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FirstDescriptor is above what shell scripts use by number, so that their
-// `exec 3>&1` does not close a secret, and what a service manager passes on.
-const FirstDescriptor = 64
-
-// LastDescriptor is the highest number that a mapping can ask for.
-const LastDescriptor = 255
+// lowest is above what shell scripts use by number, so that their `exec 3>&1`
+// does not close a secret, and above what a service manager passes on. It is
+// below 64: for a higher one the kernel enlarges the table of a process with
+// threads, which waits for all processors and takes 5 to 20 ms.
+const lowest = 32
 
 // How a descriptor is made: open over execve, or not.
 const (
@@ -21,10 +20,10 @@ const (
 
 // DupInherited duplicates a descriptor to a number that a child inherits and
 // that is in nobody's way.
-func DupInherited(fd int) (int, error) { return dup(fd, inherited, LastDescriptor+1) }
+func DupInherited(fd int) (int, error) { return dup(fd, inherited) }
 
-func dup(fd, how, from int) (int, error) {
-	n, err := unix.FcntlInt(uintptr(fd), how, from)
+func dup(fd, how int) (int, error) {
+	n, err := unix.FcntlInt(uintptr(fd), how, lowest)
 	if errors.Is(err, unix.EINVAL) { // the hard limit of open files is lower
 		n, err = unix.FcntlInt(uintptr(fd), how, 3)
 	}

@@ -38,7 +38,7 @@ func newMemFile(f File, how int) (fd int, err error) {
 	if _, err := unix.Seek(fd, 0, 0); err != nil {
 		return -1, err
 	}
-	passed, err := dup(fd, how, FirstDescriptor)
+	passed, err := dup(fd, how)
 	if err != nil {
 		return -1, err
 	}
