@@ -4,7 +4,6 @@ package containers
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -76,7 +75,7 @@ func (m *machine) show(t *testing.T, properties string) string {
 // install runs the lines of the README up to the start.
 func (m *machine) install(t *testing.T) {
 	t.Helper()
-	for _, line := range systemdReadme(t) {
+	for _, line := range readmeLines(t, "../../systemd/README.md") {
 		if strings.HasPrefix(line, "systemctl enable") {
 			return
 		}
@@ -85,20 +84,9 @@ func (m *machine) install(t *testing.T) {
 	t.Fatal("the README starts nothing")
 }
 
-func systemdReadme(t *testing.T) []string {
-	t.Helper()
-	readme, err := os.ReadFile("../../systemd/README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, block, _ := strings.Cut(string(readme), "```sh\n")
-	block, _, _ = strings.Cut(block, "```")
-	return strings.Split(strings.TrimSpace(block), "\n")
-}
-
 func TestSystemdReadmeStartsTheService(t *testing.T) {
 	m := newMachine(t)
-	for _, line := range systemdReadme(t) {
+	for _, line := range readmeLines(t, "../../systemd/README.md") {
 		got := m.sh(t, line, m.v.AgentKey()+"\n")
 		if told := got.stdout + got.stderr; got.status != 0 || strings.HasPrefix(line, "systemd-analyze") && told != "" {
 			t.Fatalf("%s: got %+v", line, got)
