@@ -3,6 +3,8 @@ package shim
 import (
 	"fmt"
 	"strings"
+
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 )
 
 // Help is the text of --help.
@@ -23,6 +25,13 @@ A mapping file has lines like
   GEMINI_API_KEY=production/gemini/GEMINI_API_KEY
   DATABASE_URL="postgres://app:${ass://production/postgres/PASSWORD?encode=url}@db/app"
 
+with options after a question mark, joined by &
+
+`)
+	for _, o := range mapping.Options() {
+		fmt.Fprintf(&b, "  %-28s %s\n", o.Usage, o.Help)
+	}
+	b.WriteString(`
 Exit status: 64 usage, 65 secret unusable, 66 secret not found, 69 vault
 unavailable, 70 bug, 75 approval needed, 76 not the vault's reply, 77 denied,
 78 configuration, 126 command cannot run, 127 command not found, 128+n signal

@@ -37,7 +37,7 @@ func ParseReference(s string) (Reference, error) {
 	if strings.Contains(s, "`") {
 		return Reference{}, errors.New("a backtick is a quote to other dotenv readers; a reference that holds one writes it as %60")
 	}
-	path, options, hasOptions := strings.Cut(strings.TrimPrefix(s, scheme), "?")
+	path, query, hasOptions := strings.Cut(strings.TrimPrefix(s, scheme), "?")
 	ref, err := vault.ParseRef(path)
 	switch {
 	case LooksLikeValue(path), LooksLikeValue(string(ref)):
@@ -50,8 +50,8 @@ func ParseReference(s string) (Reference, error) {
 		return r, nil
 	}
 	seen := make(map[string]bool)
-	for _, option := range strings.Split(options, "&") {
-		name, value, hasValue := strings.Cut(option, "=")
+	for _, text := range strings.Split(query, "&") {
+		name, value, hasValue := strings.Cut(text, "=")
 		if seen[name] {
 			return Reference{}, fmt.Errorf("option %q is given twice", name)
 		}
@@ -64,85 +64,25 @@ func ParseReference(s string) (Reference, error) {
 			return Reference{}, err
 		}
 	}
-	if seen["mode"] && !r.File {
-		return Reference{}, errors.New("option mode goes with as=file")
+	for _, o := range options {
+		if o.forFile && seen[o.name] && !r.File {
+			return Reference{}, fmt.Errorf("option %s goes with as=file", o.name)
+		}
 	}
 	return r, nil
 }
 
-func (r *Reference) set(name, value string, hasValue bool) error {
-	switch name {
-	case "optional":
-		if hasValue {
-			return errors.New("option optional takes no value")
-		}
-		r.Optional = true
-	case "default":
-		if !hasValue {
-			return errors.New("option default needs a text, as in default=none; it may be empty")
-		}
-		r.Default = &value
-	case "field":
-		if value == "" || strings.HasPrefix(value, "/") && !validPointer(value) {
-			return errors.New("option field needs a name or a JSON pointer (of 256 steps and 4 KiB at most), as in field=password or field=/db/password")
-		}
-		r.Field = value
-	case "decode":
-		if value != "base64" {
-			return errors.New("option decode knows base64 only, as in decode=base64")
-		}
-		r.Base64 = true
-	case "encode":
-		switch value {
-		case encodeURL, encodeJSON, encodeBase64, encodeNone:
-			r.Encode = value
-		default:
-			return errors.New("option encode knows url, json, base64 and none, as in encode=url")
-		}
-	case "as":
-		if value != "file" {
-			return errors.New("option as knows file only, as in as=file")
-		}
-		r.File = true
-	case "mode":
-		mode, err := strconv.ParseUint(value, 8, 32)
-		if err != nil || mode&^0o666 != 0 || mode&0o400 == 0 {
-			return errors.New("option mode needs an octal mode that lets the owner read and nobody execute, as in mode=0444")
-		}
-		r.Mode = fs.FileMode(mode)
-	default:
-		return fmt.Errorf("unknown option%s; known are optional, default, field, decode, encode, as and mode", quoteWord(name))
-	}
-	return nil
-}
-
 // String writes the reference as ParseReference reads it.
 func (r Reference) String() string {
-	var options []string
-	if r.Optional {
-		options = append(options, "optional")
-	}
-	if r.Default != nil {
-		options = append(options, "default="+escapeOption(*r.Default))
-	}
-	if r.Field != "" {
-		options = append(options, "field="+escapeOption(r.Field))
-	}
-	if r.Base64 {
-		options = append(options, "decode=base64")
-	}
-	if r.Encode != "" {
-		options = append(options, "encode="+r.Encode)
-	}
-	if r.File {
-		options = append(options, "as=file")
-	}
-	if r.Mode != DefaultMode {
-		options = append(options, fmt.Sprintf("mode=%04o", r.Mode))
+	var given []string
+	for _, o := range options {
+		if text := o.print(r); text != "" {
+			given = append(given, text)
+		}
 	}
 	s := r.Ref.Escaped()
-	if len(options) > 0 {
-		s += "?" + strings.Join(options, "&")
+	if len(given) > 0 {
+		s += "?" + strings.Join(given, "&")
 	}
 	return s
 }

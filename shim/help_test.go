@@ -1,0 +1,84 @@
+package shim
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
+)
+
+// readmeTable is the cells of the table in the README with this heading,
+// without its first two lines.
+func readmeTable(t *testing.T, heading string) (rows [][]string) {
+	t.Helper()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(readme), "\n"+heading+"\n")
+	if !ok {
+		t.Fatalf("no table begins with %s", heading)
+	}
+	for _, line := range strings.Split(table, "\n")[1:] {
+		if !strings.HasPrefix(line, "|") {
+			break
+		}
+		cells := strings.Split(line, "|")
+		for i, cell := range cells {
+			cells[i] = strings.TrimSpace(cell)
+		}
+		rows = append(rows, cells[1:])
+	}
+	return rows
+}
+
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+func TestREADMEListsEverySetting(t *testing.T) {
+	var got, want []string
+	for _, row := range readmeTable(t, "| flag | variable | default | meaning |") {
+		plain := strings.NewReplacer("`", "", " PATH", "")
+		flag, variable, def := plain.Replace(row[0]), plain.Replace(row[1]), plain.Replace(row[2])
+		got = append(got, flag+" "+variable+" "+strings.TrimPrefix(def, "off"))
+	}
+	for _, s := range settings {
+		s.arg = ""
+		want = append(want, s.flags()+" "+s.env+" "+s.def)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestREADMEListsEveryOption(t *testing.T) {
+	var got, want []string
+	for _, row := range readmeTable(t, "| option, after `?`, joined by `&` | meaning |") {
+		for _, span := range codeSpan.FindAllStringSubmatch(row[0], -1) {
+			name, _, _ := strings.Cut(span[1], "=")
+			got = append(got, name)
+		}
+	}
+	for _, o := range mapping.Options() {
+		want = append(want, o.Name)
+	}
+	if got := slices.Compact(got); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestHelpListsEverySettingAndOption(t *testing.T) {
+	help := Help()
+	for _, s := range settings {
+		if line := s.flags() + " "; s.help == "" || !strings.Contains(help, "\n  "+line) || !strings.Contains(help, " "+s.describe()+"\n") {
+			t.Errorf("no line for %s%s", line, s.env)
+		}
+	}
+	for _, o := range mapping.Options() {
+		if !strings.HasPrefix(o.Usage, o.Name) || !strings.Contains(help, "\n  "+o.Usage+" ") || !strings.Contains(help, " "+o.Help+"\n") {
+			t.Errorf("no line for %s", o.Name)
+		}
+	}
+}
