@@ -45,7 +45,7 @@ test: test-unit
 test-unit:
 	go vet ./...
 	go test $(FRESH) -race ./...
-	go test $(FRESH) ./shim/supervise # what it keeps and how much, which -race changes
+	go test $(FRESH) ./shim/mask ./shim/supervise # what they keep and how much, which -race changes
 
 test-container: build image
 	go vet -tags container ./examples/internal/containers
