@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -75,6 +76,65 @@ func TestLambdaTellsWhyItDoesNotStart(t *testing.T) {
 		return strings.Contains(shown, "exit status 66") &&
 			strings.Contains(shown, "ass-exec: error: environment: X: production/no/SUCH does not exist")
 	})
+}
+
+// All that can be said of engines that do not run here.
+func TestOtherEnginesReferToSecretsThatExist(t *testing.T) {
+	v := newVault(t)
+	seed, err := os.Open("../../local/vault.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seed.Close()
+	if err := v.Seed(seed); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"ecs.json", "cloud-run.yaml", "fly.toml", "nomad.hcl"} {
+		content, err := os.ReadFile("../../engines/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		references := regexp.MustCompile(`ass://[^"]+`).FindAllString(string(content), -1)
+		if references == nil {
+			t.Errorf("%s has no reference", file)
+		}
+		for _, reference := range references {
+			if got := v.run(t, node, []string{"-e", "REFERENCE=" + reference}, "--check"); got.status != 0 {
+				t.Errorf("%s: got %+v", file, got)
+			}
+		}
+	}
+}
+
+func TestECSTaskBecomesHealthy(t *testing.T) {
+	b, err := os.ReadFile("../../engines/ecs.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var task struct {
+		ContainerDefinitions []struct {
+			Environment []struct{ Name, Value string }
+			Secrets     []struct{ Name string }
+			HealthCheck struct{ Command []string }
+		}
+	}
+	if err := json.Unmarshal(b, &task); err != nil {
+		t.Fatal(err)
+	}
+	v := newVault(t)
+	v.Put("production/postgres/credentials", `{"password": "of-postgres"}`)
+	c := task.ContainerDefinitions[0]
+	options := []string{"--read-only", "-e", "ASS_AGENT_KEY_FILE=", "-e", c.Secrets[0].Name + "=" + v.AgentKey()}
+	for _, e := range c.Environment {
+		options = append(options, "-e", e.Name+"="+e.Value)
+	}
+	id := v.start(t, node, options)
+	eventually(t, "the task is healthy", func() bool {
+		return run(t, "docker", append([]string{"exec", id}, c.HealthCheck.Command[1:]...)...).status == 0
+	})
+	if environ := docker(t, "exec", id, "cat", "/proc/1/environ"); !strings.Contains(environ, "PGPASSWORD=of-postgres") || strings.Contains(environ, v.AgentKey()) {
+		t.Error("the task lacks its secret, or has the key")
+	}
 }
 
 func TestPodmanReadmeRunsTheImage(t *testing.T) {
