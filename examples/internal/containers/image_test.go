@@ -10,6 +10,7 @@ import (
 	"debug/elf"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/agent-secret-store/ass-exec/vault/devvault"
 )
 
 // files unpacks a container's file system: names with the contents of those
@@ -208,6 +211,41 @@ func TestComposeExampleComesUp(t *testing.T) {
 			shown := strings.Contains(docker(t, "inspect", id), "ass_dev_only")
 			if want := name == "key in a variable"; shown != want {
 				t.Errorf("docker inspect shows the key: got %v, want %v", shown, want)
+			}
+		})
+	}
+}
+
+// A vault that is away: Compose takes what lives for what has started, unless
+// the health check says otherwise.
+func TestComposeWaitsForHealthOnly(t *testing.T) {
+	v := newVault(t)
+	v.Inject(devvault.Fault{Kind: "status", Status: 503})
+	for name, tc := range map[string]struct {
+		health, timeout string
+		up              bool
+	}{
+		"without a health check": {"{disable: true}", "5m", true},
+		"with the example's":     {"{test: [CMD, wget, -q, -O, /dev/null, \"http://127.0.0.1:3000/health\"], interval: 1s}", "3s", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "docker-compose.yml")
+			content := fmt.Sprintf(`services:
+  api:
+    image: %s
+    environment: {ASS_API_URL: "%s", ASS_CA_FILE: /ca.pem, ASS_AGENT_KEY_FILE: /agent-key, ASS_TIMEOUT: %s}
+    extra_hosts: ["vault:%s"]
+    volumes: ["%s:/ca.pem:ro", "%s:/agent-key:ro"]
+    healthcheck: %s
+`, node, v.url, tc.timeout, gateway, v.ca, v.key, tc.health)
+			if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			compose := []string{"compose", "-p", unique + "-health", "-f", file}
+			t.Cleanup(func() { docker(t, append(compose, "down", "--timeout", "5")...) })
+			got := run(t, "docker", append(compose, "up", "--wait", "--wait-timeout", "60")...)
+			if (got.status == 0) != tc.up {
+				t.Errorf("got %+v, want success: %v", got, tc.up)
 			}
 		})
 	}
