@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
@@ -33,20 +32,19 @@ type Variable struct {
 // Check does everything that Prepare does, but goes on after a failure as far
 // as it can. The error holds what is wrong; it is the context's if that ended.
 func Check(network func() context.Context, cfg Config, version string, log *slog.Logger) (Report, error) {
-	network = sync.OnceValue(network)
-	cfg.network = network
-	p, local := newPlan(&cfg)
+	budget := newBudget(cfg.Timeout, network)
+	p, local := newPlan(cfg, budget)
 	p.warn(log)
-	rows := make([]row, len(p.bindings))
+	resolutions := make([]resolution, len(p.bindings))
 	for i, b := range p.bindings {
-		rows[i].Binding = b
+		resolutions[i].Binding = b
 	}
 	var remote error
 	if p.reachable {
-		ctx := network()
+		ctx := budget.context()
 		var session *vault.Session
-		if session, remote = p.open(ctx, version, log); remote == nil {
-			rows, _, remote = p.fetch(ctx, session, log)
+		if session, remote = open(ctx, p, budget.left(), version, log); remote == nil {
+			resolutions, remote = complete(ctx, session, p, poll(ctx, session, p), log)
 			session.Close()
 		}
 		if err := ctx.Err(); err != nil {
@@ -55,9 +53,9 @@ func Check(network func() context.Context, cfg Config, version string, log *slog
 	}
 	report := Report{Command: p.path}
 	if len(local) == 0 && remote == nil && len(cfg.Argv) > 0 {
-		var cmd *Start
-		if cmd, remote = p.build(rows); remote == nil {
-			report.Command = cmd.Name()
+		var start *Start
+		if start, remote = build(p, resolutions); remote == nil {
+			report.Command = start.Name()
 		}
 	}
 	problems := slices.Concat(local, exit.AsErrors(remote))
@@ -70,16 +68,16 @@ func Check(network func() context.Context, cfg Config, version string, log *slog
 	for i, e := range problems {
 		report.Problems[i] = e.Msg
 	}
-	for _, r := range rows {
-		report.Variables = append(report.Variables, r.variable())
+	for _, r := range resolutions {
+		report.Variables = append(report.Variables, r.report())
 	}
 	return report, problems.OrNil()
 }
 
-func (r row) variable() Variable {
+func (r resolution) report() Variable {
 	v := Variable{Name: r.Name, Origin: r.Origin}
 	var tiers []string
-	for _, s := range r.sources {
+	for _, s := range r.fetched {
 		if s.version > 0 {
 			v.Versions = append(v.Versions, s.version)
 		}
@@ -93,7 +91,7 @@ func (r row) variable() Variable {
 		v.Problem = strings.TrimPrefix(r.errs.Error(), r.Origin+": "+r.Name+": ")
 	case r.absent:
 		v.Problem = "not there, which is allowed"
-	case slices.ContainsFunc(r.sources, source.missing):
+	case slices.ContainsFunc(r.fetched, fetched.missing):
 		v.Problem = "not there: it gets its default"
 	}
 	return v

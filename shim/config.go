@@ -1,7 +1,6 @@
 package shim
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -56,10 +55,8 @@ type Config struct {
 	Version         bool
 	Help            bool
 
-	marker        string                 // the variable that makes none the default of Resolve
-	systemMapping string                 // the constant, but for tests
-	network       func() context.Context // begins to watch for signals; the context ends with one
-	spent         time.Duration          // of Timeout, before the network
+	marker        string // the variable that makes none the default of Resolve
+	systemMapping string // the constant, but for tests
 }
 
 // setting is one thing that can be configured, by a flag, a variable or both.
@@ -206,8 +203,9 @@ func ParseConfig(args, environ []string) (Config, error) {
 	return cfg, problems.OrNil()
 }
 
-// Stays reports whether ass-exec stays, in place of becoming the command.
-func (c *Config) Stays() bool { return c.Init || c.Mask || c.Watch > 0 }
+// Supervises reports whether ass-exec stays as the parent of the command,
+// instead of becoming it.
+func (c *Config) Supervises() bool { return c.Init || c.Mask || c.Watch > 0 }
 
 // runs reports whether a command is to be run.
 func (c *Config) runs() bool { return !c.Version && !c.Help && !c.Check && c.Install == "" }

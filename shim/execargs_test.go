@@ -21,7 +21,7 @@ func TestExecArgsLeaveTheCommandAndTheOtherFlagsAsTheyAre(t *testing.T) {
 		}
 		before, _ := ParseConfig(strings.Fields(args), nil)
 		after, err := ParseConfig(got, nil)
-		if err != nil || after.Stays() || after.MappingFile != before.MappingFile || !slices.Equal(after.Argv, before.Argv) {
+		if err != nil || after.Supervises() || after.MappingFile != before.MappingFile || !slices.Equal(after.Argv, before.Argv) {
 			t.Errorf("%s: got %+v, %v", got, after, err)
 		}
 	}

@@ -2,24 +2,17 @@ package shim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/shim/mapping"
-	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
-// listing is what a namespace holds, or why that is not known.
-type listing struct {
-	namespace string
-	items     []vault.Listed
-	err       *vault.Error
-}
-
-// imports makes a binding of every listed secret whose variable is not mapped
-// already, or lists everything that stands in the way.
-func (p *plan) imports(listings []listing) ([]mapping.Binding, exit.Errors) {
+// importListed makes a binding of every listed secret whose variable is not
+// mapped already, or lists everything that stands in the way.
+func importListed(p plan, listings []listing) ([]mapping.Binding, exit.Errors) {
 	var bindings []mapping.Binding
 	var problems exit.Errors
 	mapped := make(map[vault.Ref]bool)
@@ -33,11 +26,11 @@ func (p *plan) imports(listings []listing) ([]mapping.Binding, exit.Errors) {
 			continue
 		}
 		for _, item := range l.items {
-			name := variableOf(item.Ref)
-			if p.names[name] || byName[name] == item.Ref || p.cfg.PreserveEnv && p.cfg.isSet(name) {
+			name := envName(item.Ref)
+			if p.names[name] || byName[name] == item.Ref || p.preserved[name] {
 				continue
 			}
-			if err := p.checkImport(name, item.Ref, byName[name]); err != nil {
+			if err := checkImport(name, item.Ref, byName[name]); err != nil {
 				if !mapped[item.Ref] {
 					problems = append(problems, err)
 				}
@@ -53,7 +46,7 @@ func (p *plan) imports(listings []listing) ([]mapping.Binding, exit.Errors) {
 	return bindings, problems
 }
 
-func (p *plan) checkImport(name string, ref, other vault.Ref) *exit.Error {
+func checkImport(name string, ref, other vault.Ref) *exit.Error {
 	e := &exit.Error{Code: exit.Config, Hint: "give it a name of its own with a mapping line, like NAME=" + ref.Escaped()}
 	switch {
 	case other != "":
@@ -70,21 +63,26 @@ func (p *plan) checkImport(name string, ref, other vault.Ref) *exit.Error {
 
 // checkReplaced refuses an imported variable in place of another value:
 // whoever set that did not ask for ours. Only the secrets' values tell.
-func (p *plan) checkReplaced(imported []row) {
+func checkReplaced(imported []resolution, environ []string) []resolution {
+	if len(imported) == 0 {
+		return nil
+	}
+	values := firstValues(environ)
+	checked := slices.Clone(imported)
 	for i, r := range imported {
-		held, _ := process.LookupEnv(p.cfg.Environ, r.Name)
-		if held == "" || held == r.value || len(r.errs) > 0 {
+		if held := values[r.Name]; held == "" || held == r.value || len(r.errs) > 0 {
 			continue
 		}
-		imported[i].errs = exit.Errors{{
+		checked[i].errs = exit.Errors{{
 			Code: exit.Config, Msg: fmt.Sprintf("%s: %s: the environment has another value for it; the mapping line to replace that is %[2]s=%[3]s", r.Origin, r.Name, r.Value),
 			Hint: "add these lines to the mapping, or keep the variables with --preserve-env; Kubernetes adds variables for services unless the pod sets enableServiceLinks: false",
 		}}
 	}
+	return checked
 }
 
-// variableOf is the key in upper case, with _ for what no variable's name has.
-func variableOf(ref vault.Ref) string {
+// envName is the key in upper case, with _ for what no variable's name has.
+func envName(ref vault.Ref) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z':

@@ -2,7 +2,6 @@ package shim
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -22,7 +21,7 @@ func planFor(t *testing.T, environ []string, args ...string) (resolved, warnings
 	if err != nil {
 		return "", "", err
 	}
-	p, problems := newPlan(&cfg)
+	p, problems := newPlan(cfg, newBudget(0, t.Context))
 	var log bytes.Buffer
 	p.warn(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key != slog.MessageKey {
@@ -128,8 +127,8 @@ func TestMalformedResolveIsAnError(t *testing.T) {
 // So --preserve-env keeps it.
 func TestReferenceThatIsPassedOnIsAValue(t *testing.T) {
 	for resolve, want := range map[string]bool{"all": false, "none": true} {
-		cfg, err := ParseConfig([]string{"--resolve", resolve, "true"}, []string{"A=ass://a/A"})
-		if got := cfg.isSet("A"); got != want || err != nil {
+		cfg, err := ParseConfig([]string{"--preserve-env", "--resolve", resolve, "true"}, []string{"A=ass://a/A"})
+		if got := preserved(cfg)["A"]; got != want || err != nil {
 			t.Errorf("%s: got %v, %v; want %v", resolve, got, err, want)
 		}
 	}
@@ -154,7 +153,7 @@ func TestMappingLineSetsAVariableThatIsNotResolved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &plan{cfg: &cfg, bindings: []mapping.Binding{{Name: "A"}}, names: map[string]bool{"A": true}}
+	p := plan{cfg: cfg, bindings: []mapping.Binding{{Name: "A"}}, names: map[string]bool{"A": true}}
 	if bindings, problems := p.inherit(); len(bindings)+len(problems)+len(p.unresolved) > 0 {
 		t.Errorf("got %v, %v, %v", bindings, problems, p.unresolved)
 	}
@@ -170,7 +169,7 @@ func TestUnresolvedReferencesAreWarnedOfOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	cmd, _, err := Prepare(func() context.Context { return t.Context() }, cfg, "test", slog.New(slog.NewJSONHandler(&log, nil)))
+	cmd, _, err := Prepare(t.Context, cfg, "test", slog.New(slog.NewJSONHandler(&log, nil)))
 	if err != nil || cmd.Env[2] != "A=${ass://a/A}" {
 		t.Errorf("got %v, %v", cmd, err)
 	}
@@ -200,7 +199,7 @@ func TestArgumentWithAVariablesReferenceIsWarnedOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		var log bytes.Buffer
-		p := &plan{cfg: &cfg}
+		p := plan{cfg: cfg}
 		p.warn(slog.New(slog.NewJSONHandler(&log, nil)))
 		got := regexp.MustCompile(`"WARN","msg":"argument (\d) holds the reference of (\w+) and not its secret: .*; write sh -c 'exec … \\"\$(\w+)\\"'`).FindStringSubmatch(log.String())
 		if told := got != nil; told != (tt.want != "") || told && (got[1]+" "+got[2] != tt.want || got[3] != got[2]) || !told && log.Len() > 0 {

@@ -11,11 +11,11 @@ import (
 const maxKeyFile = 64 << 10 // bytes
 
 // agentKey returns the agent key, from the variable or the file.
-func (c *Config) agentKey() (vault.Secret, *exit.Error) {
+func agentKey(c Config, budget *budget) (vault.Secret, *exit.Error) {
 	source, key := "ASS_AGENT_KEY", c.Key.Reveal()
 	if c.KeyFile != "" {
 		source = c.keyFileName()
-		b, err := c.readAtMost(c.KeyFile, maxKeyFile)
+		b, err := budget.readFile(c.KeyFile, maxKeyFile)
 		if err != nil {
 			return vault.Secret{}, c.keyFileError(err)
 		}

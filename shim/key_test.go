@@ -15,7 +15,7 @@ func TestKeyInThePlaceOfItsFileIsNotQuoted(t *testing.T) {
 	const hint = "the variable takes the path of a file, like /run/secrets/agent-key; a key itself goes into ASS_AGENT_KEY"
 	for _, key := range []string{"hunter2-secret", "ass_0123456789abcdef01234567", "production/ass_0123456789abcdef01234567", strings.Repeat("k", 5000)} {
 		cfg := Config{KeyFile: key}
-		_, err := cfg.agentKey()
+		_, err := agentKey(cfg, newBudget(0, nil))
 		if err == nil || err.Code != exit.Config || err.Hint != hint || !strings.HasPrefix(err.Msg, "ASS_AGENT_KEY_FILE: ") || strings.Contains(err.Msg, key) {
 			t.Errorf("%.40s: got %+v", key, err)
 		}
@@ -34,7 +34,7 @@ func TestKeyFileIsNamedInItsErrors(t *testing.T) {
 		"empty": " is empty", "space": " holds a character that no agent key has", "large": ": larger than 65536 bytes",
 	} {
 		cfg := Config{KeyFile: dir + "/" + name}
-		if _, err := cfg.agentKey(); err == nil || err.Msg != "ASS_AGENT_KEY_FILE "+dir+"/"+name+want {
+		if _, err := agentKey(cfg, newBudget(0, nil)); err == nil || err.Msg != "ASS_AGENT_KEY_FILE "+dir+"/"+name+want {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

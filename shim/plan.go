@@ -23,11 +23,12 @@ const (
 
 // plan is a run as far as it is known without the network.
 type plan struct {
-	cfg        *Config
+	cfg        Config
 	key        vault.Secret
 	roots      func() (*x509.CertPool, error)
 	bindings   []mapping.Binding // what is left to fetch, in the order of the mapping
 	names      map[string]bool   // of all variables mapped, what is preserved included
+	preserved  map[string]bool   // variables that keep their value
 	unresolved []string          // variables passed on with the references in them
 	reachable  bool              // key and roots are there
 	path       string            // of the command; empty if PATH itself is fetched
@@ -35,16 +36,16 @@ type plan struct {
 
 // newPlan makes every check that needs no network, and lists all that failed.
 // With failures the plan holds what could be made out.
-func newPlan(cfg *Config) (*plan, exit.Errors) {
-	p := &plan{cfg: cfg, names: make(map[string]bool), roots: sync.OnceValues(cfg.Roots.Load)}
-	found, problems := p.bind()
+func newPlan(cfg Config, budget *budget) (plan, exit.Errors) {
+	p := plan{cfg: cfg, preserved: preserved(cfg), roots: sync.OnceValues(cfg.Roots.Load)}
+	asked, problems := p.loadBindings(budget)
 	problems = append(problems, cfg.checkModes(p.bindings)...)
 	badMapping := len(problems) > 0
-	if !badMapping && !found && len(cfg.Namespaces) == 0 {
+	if !badMapping && !asked && len(cfg.Namespaces) == 0 {
 		problems = append(problems, p.nothingToDoError())
 	}
 	if badMapping || !p.empty() {
-		problems = append(problems, p.credentials()...)
+		problems = append(problems, p.loadCredentials(budget)...)
 	}
 	if len(cfg.Argv) > 0 && !p.names["PATH"] {
 		path, err := process.LookPath(cfg.Argv[0], cfg.Environ)
@@ -54,11 +55,11 @@ func newPlan(cfg *Config) (*plan, exit.Errors) {
 	return p, problems
 }
 
-// credentials gets what a request needs: the agent key and, where the operator
+// loadCredentials gets what a request needs: the agent key and, where the user
 // names them, the roots.
-func (p *plan) credentials() exit.Errors {
+func (p *plan) loadCredentials(budget *budget) exit.Errors {
 	var problems exit.Errors
-	key, err := p.cfg.agentKey()
+	key, err := agentKey(p.cfg, budget)
 	p.key = key
 	problems = appendError(problems, err)
 	if p.cfg.Roots.Explicit() {
@@ -80,13 +81,14 @@ func appendError(es exit.Errors, e *exit.Error) exit.Errors {
 	return es
 }
 
-// bind collects what there is to fetch. found is false if nobody asked for
-// anything at all, which is another thing than nothing being left to fetch.
-func (p *plan) bind() (found bool, problems exit.Errors) {
-	mapped, found, problems := p.cfg.readMapping()
+// loadBindings collects what there is to fetch. asked is false if nobody asked
+// for anything at all, which is another thing than nothing being left to fetch.
+func (p *plan) loadBindings(budget *budget) (asked bool, problems exit.Errors) {
+	mapped, asked, problems := readMapping(p.cfg, budget)
+	p.names = make(map[string]bool, len(mapped))
 	for _, b := range mapped {
 		p.names[b.Name] = true
-		if !p.cfg.PreserveEnv || !p.cfg.isSet(b.Name) {
+		if !p.preserved[b.Name] {
 			p.bindings = append(p.bindings, b)
 		}
 	}
@@ -95,11 +97,11 @@ func (p *plan) bind() (found bool, problems exit.Errors) {
 		p.names[b.Name] = true
 	}
 	p.bindings = append(p.bindings, inherited...)
-	return found || len(inherited)+len(errs) > 0, append(problems, errs...)
+	return asked || len(inherited)+len(errs) > 0, append(problems, errs...)
 }
 
 // readMapping reads the mapping file, if there is one.
-func (c *Config) readMapping() (bindings []mapping.Binding, found bool, problems exit.Errors) {
+func readMapping(c Config, budget *budget) (bindings []mapping.Binding, found bool, problems exit.Errors) {
 	name, problem := c.mappingFile()
 	if problem != nil {
 		return nil, true, exit.Errors{problem}
@@ -107,7 +109,7 @@ func (c *Config) readMapping() (bindings []mapping.Binding, found bool, problems
 	if name == "" || name == os.DevNull {
 		return nil, false, nil
 	}
-	data, err := c.readAtMost(name, mapping.MaxSize)
+	data, err := budget.readFile(name, mapping.MaxSize)
 	if err != nil {
 		return nil, true, exit.Errors{{
 			Code: exit.Config, Msg: "mapping: " + err.Error(), Err: err,

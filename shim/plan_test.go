@@ -28,7 +28,7 @@ func readUnnamed(t *testing.T, local, system string, environ ...string) (read st
 			t.Fatal(err)
 		}
 	}
-	bindings, found, problems := cfg.readMapping()
+	bindings, found, problems := readMapping(cfg, nil)
 	for _, b := range bindings {
 		read += b.Name
 	}
@@ -98,8 +98,8 @@ func TestSystemMappingInTheWorkingDirectoryIsTheSystems(t *testing.T) {
 	if err := os.WriteFile(localMapping, []byte("NODE_OPTIONS=a/O\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg := &Config{systemMapping: filepath.Join(dir, localMapping)}
-	if bindings, _, problems := cfg.readMapping(); len(bindings) != 1 || len(problems) > 0 {
+	cfg := Config{systemMapping: filepath.Join(dir, localMapping)}
+	if bindings, _, problems := readMapping(cfg, nil); len(bindings) != 1 || len(problems) > 0 {
 		t.Errorf("got %v, %v", bindings, problems)
 	}
 }

@@ -12,14 +12,14 @@ func TestEveryFileStandsWhereItsVariableDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := []row{
+	resolutions := []resolution{
 		{Binding: mapping.Binding{Name: "Z", Value: value}, value: "z"},
 		{Binding: mapping.Binding{Name: "GONE", Value: value}, absent: true},
 		{Binding: mapping.Binding{Name: "KEPT", Value: value}, absent: true},
 		{Binding: mapping.Binding{Name: "A", Value: value}, value: "a"},
 	}
-	p := &plan{cfg: &Config{Argv: []string{"/bin/sh"}, Environ: []string{"A=1", "GONE=ass://a/B", "KEPT=ass:/x", "KEPT=ass://a/B", "A=2"}}, path: "/bin/sh"}
-	cmd, err := p.build(rows)
+	p := plan{cfg: Config{Argv: []string{"/bin/sh"}, Environ: []string{"A=1", "GONE=ass://a/B", "KEPT=ass:/x", "KEPT=ass://a/B", "A=2"}}, path: "/bin/sh"}
+	cmd, err := build(p, resolutions)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,13 +40,13 @@ func BenchmarkBuildOfManyFiles(b *testing.B) {
 	}
 	for _, n := range []int{1_000, 10_000, 50_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			rows := make([]row, n)
-			for i := range rows {
-				rows[i] = row{Binding: mapping.Binding{Name: fmt.Sprintf("V%d", i), Value: value}, value: "x"}
+			resolutions := make([]resolution, n)
+			for i := range resolutions {
+				resolutions[i] = resolution{Binding: mapping.Binding{Name: fmt.Sprintf("V%d", i), Value: value}, value: "x"}
 			}
-			p := &plan{cfg: &Config{Argv: []string{"/bin/sh"}}, path: "/bin/sh"}
+			p := plan{cfg: Config{Argv: []string{"/bin/sh"}}, path: "/bin/sh"}
 			for b.Loop() {
-				_, _ = p.build(rows)
+				_, _ = build(p, resolutions)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/file")
 		})

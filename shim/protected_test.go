@@ -42,8 +42,8 @@ func TestImportRefusesEveryProtectedName(t *testing.T) {
 	for _, line := range protectedNames {
 		for _, name := range strings.Fields(line.names) {
 			ref := vault.Ref("app/" + strings.Replace(name, "*", "ANY", 1))
-			p := &plan{cfg: &Config{}}
-			bindings, problems := p.imports([]listing{{namespace: "app", items: []vault.Listed{{Ref: ref}}}})
+			p := plan{}
+			bindings, problems := importListed(p, []listing{{namespace: "app", items: []vault.Listed{{Ref: ref}}}})
 			if len(bindings) != 0 || exit.Status(problems.OrNil()) != 78 {
 				t.Errorf("%s: got %v, %v", ref, bindings, problems)
 			}

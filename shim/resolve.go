@@ -3,7 +3,7 @@ package shim
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"log/slog"
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
@@ -15,17 +15,39 @@ import (
 // errAbsent stands for an optional secret that does not exist or is empty.
 var errAbsent = errors.New("absent")
 
-// resolve makes the value of every variable, or says what is wrong with it.
-func resolve(bindings []mapping.Binding, results map[vault.Ref]vault.Result) []row {
-	rows := make([]row, len(bindings))
-	for i, b := range bindings {
-		rows[i] = resolveOne(b, results)
-	}
-	return rows
+// resolution is a binding with what became of it.
+type resolution struct {
+	mapping.Binding
+	fetched []fetched // one for each reference
+	value   string
+	absent  bool // optional, and there is nothing to set
+	errs    exit.Errors
 }
 
-func resolveOne(b mapping.Binding, results map[vault.Ref]vault.Result) row {
-	r := row{Binding: b}
+// fetched is a secret as the vault has it, and what a reference takes out of it.
+type fetched struct {
+	ref     vault.Ref
+	version int64
+	tier    string
+	value   vault.Secret
+	part    vault.Secret
+}
+
+// missing reports, of a variable without an error, whether the secret does not
+// exist.
+func (f fetched) missing() bool { return f.version == 0 && f.value.Empty() }
+
+// resolve makes the value of every variable, or says what is wrong with it.
+func resolve(bindings []mapping.Binding, results map[vault.Ref]vault.Result) []resolution {
+	all := make([]resolution, len(bindings))
+	for i, b := range bindings {
+		all[i] = resolveOne(b, results)
+	}
+	return all
+}
+
+func resolveOne(b mapping.Binding, results map[vault.Ref]vault.Result) resolution {
+	r := resolution{Binding: b}
 	var value strings.Builder
 	for _, part := range b.Value.Parts {
 		if part.Ref == nil {
@@ -35,7 +57,7 @@ func resolveOne(b mapping.Binding, results map[vault.Ref]vault.Result) row {
 		result := results[part.Ref.Ref]
 		v, plain, err := valueOf(*part.Ref, result)
 		taken := vault.NewSecret(plain)
-		r.sources = append(r.sources, source{part.Ref.Ref, result.Version, result.Tier, result.Value, taken})
+		r.fetched = append(r.fetched, fetched{part.Ref.Ref, result.Version, result.Tier, result.Value, taken})
 		var vaultErr *vault.Error
 		switch {
 		case errors.Is(err, errAbsent):
@@ -82,58 +104,16 @@ func valueOf(r mapping.Reference, result vault.Result) (v, plain string, err err
 	return "", "", errors.New("the secret is empty")
 }
 
-// assign is what the rows do to the environment they find. An absent one sets
-// nothing; but a reference is no value, and must not reach the command in place
-// of one.
-func assign(rows []row, environ []string) []assignment {
-	var all []assignment
-	absent := make(map[string]bool)
-	for _, r := range rows {
-		if r.absent {
-			absent[r.Name] = true
+// log tells, without the value, where a variable's value comes from.
+func (r resolution) log(log *slog.Logger) {
+	if len(r.errs) > 0 || r.absent {
+		return
+	}
+	for _, f := range r.fetched {
+		if f.missing() {
+			log.Info(fmt.Sprintf("%s: %s from its default: %s does not exist", r.Origin, r.Name, f.ref))
 		} else {
-			all = append(all, assignment{name: r.Name, value: r.value})
+			log.Info(fmt.Sprintf("%s: %s from %s, version %d", r.Origin, r.Name, f.ref, f.version))
 		}
-	}
-	for _, kv := range environ {
-		name, held, _ := strings.Cut(kv, "=")
-		if !absent[name] {
-			continue
-		}
-		delete(absent, name) // the first occurrence is the one that getenv finds
-		if _, isReference, _ := mapping.ParseInherited(held); isReference {
-			all = append(all, assignment{name: name, remove: true})
-		}
-	}
-	return all
-}
-
-// filesOf takes the values that belong into files out of the environment.
-func filesOf(rows []row, env []string) []process.File {
-	if !slices.ContainsFunc(rows, func(r row) bool { return r.File() != nil }) {
-		return nil
-	}
-	index := make(map[string]int, len(env))
-	for i, kv := range env {
-		name, _, _ := strings.Cut(kv, "=")
-		index[name] = i
-	}
-	var files []process.File
-	for _, r := range rows {
-		ref := r.File()
-		if ref == nil || r.absent {
-			continue
-		}
-		i := index[r.Name] // buildEnv has set it, once
-		files = append(files, process.File{Name: r.Name, Content: r.value, Mode: ref.Mode, Index: i})
-		env[i] = r.Name + "="
-	}
-	return files
-}
-
-func dataError(b mapping.Binding, ref vault.Ref, err error) *exit.Error {
-	return &exit.Error{
-		Code: exit.Data, Msg: fmt.Sprintf("%s: %s: %s: %v", b.Origin, b.Name, ref, err),
-		Hint: "correct the secret in the vault, or the reference to it",
 	}
 }

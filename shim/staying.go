@@ -16,7 +16,7 @@ import (
 func (c *Config) checkPIDs() exit.Errors {
 	var problems exit.Errors
 	for _, name := range []string{"LISTEN_PID", "WATCHDOG_PID"} {
-		if v, _ := process.LookupEnv(c.Environ, name); c.Stays() && v == strconv.Itoa(os.Getpid()) {
+		if v, _ := process.LookupEnv(c.Environ, name); c.Supervises() && v == strconv.Itoa(os.Getpid()) {
 			problems = append(problems, &exit.Error{
 				Code: exit.Config,
 				Msg:  name + " names ass-exec, and the command would be another process",

@@ -45,7 +45,7 @@ func TestFileForOtherUsersIsRefusedWhereTheyCannotReachIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, problems := newPlan(&cfg)
+		_, problems := newPlan(cfg, newBudget(0, t.Context))
 		if got := errors.Join(problems.OrNil()); want == "" && got != nil || want != "" && (got == nil || got.Error() != want || exit.Status(problems) != 78) {
 			t.Errorf("%s: got %v, want %s", flag, got, want)
 		}

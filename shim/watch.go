@@ -22,18 +22,18 @@ var errWatchEnds = errors.New("the secrets are not watched any longer")
 
 // Watcher looks for new versions of a command's secrets.
 type Watcher struct {
-	p       *plan
+	p       plan
 	session *vault.Session
 	log     *slog.Logger
-	seen    map[string]string // what identifies each secret's state
+	last    map[string]string // fingerprints
 	wait    func(context.Context, time.Duration) error
 }
 
-func newWatcher(p *plan, session *vault.Session, first found, log *slog.Logger) *Watcher {
-	// The operator who waits for a start is told of every trouble; a command
+func newWatcher(p plan, session *vault.Session, first snapshot, log *slog.Logger) *Watcher {
+	// The user who waits for a start is told of every trouble; a command
 	// that runs is not in any.
 	session.OnRetry, session.OnApproval = nil, nil
-	return &Watcher{p: p, session: session, log: log, seen: p.states(first), wait: sleep}
+	return &Watcher{p: p, session: session, log: log, last: fingerprints(first), wait: sleep}
 }
 
 // Run looks at the secrets about once in an interval until ctx ends, and calls
@@ -48,7 +48,7 @@ func (w *Watcher) Run(ctx context.Context, act func(*Start)) {
 		if w.wait(ctx, jitter(interval)) != nil {
 			return
 		}
-		cmd, err := w.look(ctx)
+		start, err := w.poll(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -65,41 +65,42 @@ func (w *Watcher) Run(ctx context.Context, act func(*Start)) {
 			}
 			troubles++
 		}
-		if cmd != nil {
-			act(cmd)
+		if start != nil {
+			act(start)
 		}
 	}
 }
 
-// look returns a command if anything has changed, nil if nothing has.
-func (w *Watcher) look(ctx context.Context) (*Start, error) {
+// poll returns a command if anything has changed, nil if nothing has.
+func (w *Watcher) poll(ctx context.Context) (*Start, error) {
 	w.session.Rewind()
-	now := w.p.look(ctx, w.session)
-	if err := w.failure(now); err != nil {
+	polled := poll(ctx, w.session, w.p)
+	if err := w.failure(polled); err != nil {
 		return nil, err
 	}
-	if maps.Equal(w.p.states(now), w.seen) {
+	now := fingerprints(polled)
+	if maps.Equal(now, w.last) {
 		return nil, nil
 	}
-	rows, all, err := w.p.fetch(ctx, w.session, w.log)
+	resolutions, err := complete(ctx, w.session, w.p, poll(ctx, w.session, w.p), w.log)
 	if err != nil {
 		return nil, err
 	}
-	cmd, err := w.p.build(rows)
+	start, err := build(w.p, resolutions)
 	if err == nil {
-		w.seen = w.p.states(all)
+		w.last = now
 	}
-	return cmd, err
+	return start, err
 }
 
-// failure finds what keeps a look from telling anything. A secret that does
+// failure finds what keeps a poll from telling anything. A secret that does
 // not exist is an answer like any other, and the fetch's business.
-func (w *Watcher) failure(now found) error {
+func (w *Watcher) failure(polled snapshot) error {
 	var failed []*vault.Error
-	for _, r := range now.secrets {
+	for _, r := range polled.secrets {
 		failed = append(failed, r.Err)
 	}
-	for _, l := range now.listings {
+	for _, l := range polled.listings {
 		failed = append(failed, l.err)
 	}
 	for _, e := range failed {
@@ -114,26 +115,25 @@ func (w *Watcher) failure(now found) error {
 	return nil
 }
 
-// states is what identifies the state of every secret: of those of a namespace
-// the listing's version, which costs one request for all of them.
-func (p *plan) states(all found) map[string]string {
-	states := make(map[string]string)
-	for _, ref := range distinctRefs(p.bindings) {
-		r := all.secrets[ref]
+// fingerprints identify the state of every secret of a poll: of those of a
+// namespace the listing's version, which costs one request for all of them.
+func fingerprints(polled snapshot) map[string]string {
+	prints := make(map[string]string)
+	for ref, r := range polled.secrets {
 		if r.Err == nil {
 			sum := sha256.Sum256([]byte(r.Value.Reveal()))
-			states[string(ref)] = fmt.Sprintf("%d %x", r.Version, sum)
+			prints[string(ref)] = fmt.Sprintf("%d %x", r.Version, sum)
 		}
 	}
-	for _, l := range all.listings {
+	for _, l := range polled.listings {
 		for _, item := range l.items {
-			states["listed "+string(item.Ref)] = fmt.Sprint(item.Version)
+			prints["listed "+string(item.Ref)] = fmt.Sprint(item.Version)
 		}
 	}
-	return states
+	return prints
 }
 
-// jitter spreads the looks of a fleet that was started together.
+// jitter spreads the polls of a fleet that was started together.
 func jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1)
 }

@@ -8,14 +8,35 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
 
-// readAtMost reads a file of at most limit bytes. Its errors name the file. Of
+// budget is the time until the command must start, and what may end it early: a
+// signal, for which nobody looks out before there is something to wait for.
+type budget struct {
+	timeout time.Duration          // zero: no limit
+	context func() context.Context // looks out for signals from now on; ends with one
+	spent   time.Duration          // before the network
+}
+
+func newBudget(timeout time.Duration, network func() context.Context) *budget {
+	return &budget{timeout: timeout, context: sync.OnceValue(network)}
+}
+
+// left is what is left for the network: zero if there is no limit.
+func (b *budget) left() time.Duration {
+	if b.timeout == 0 {
+		return 0
+	}
+	return max(1, b.timeout-b.spent)
+}
+
+// readFile reads a file of at most limit bytes. Its errors name the file. Of
 // what may never come to an end it reads only the pipe of a descriptor, as a
 // shell's <(…) is one, within the budget and as long as no signal comes.
-func (c *Config) readAtMost(name string, limit int64) ([]byte, error) {
+func (b *budget) readFile(name string, limit int64) ([]byte, error) {
 	// A FIFO without a writer would hold up the opening itself.
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -29,18 +50,18 @@ func (c *Config) readAtMost(name string, limit int64) ([]byte, error) {
 	switch mode := info.Mode(); {
 	case mode.IsRegular(), mode.IsDir(), name == os.DevNull:
 	case mode&fs.ModeNamedPipe != 0 && isDescriptor(name):
-		defer c.bound(f)()
+		defer b.bound(f)()
 	default:
 		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("not a regular file; the only pipe that is read is that of a shell's <(…)")}
 	}
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("the pipe had no end; --timeout is %s", c.Timeout)}
-	case err == nil && int64(len(b)) > limit:
+		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("the pipe had no end; --timeout is %s", b.timeout)}
+	case err == nil && int64(len(data)) > limit:
 		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("larger than %d bytes", limit)}
 	}
-	return b, err
+	return data, err
 }
 
 // isDescriptor reports whether a name is that of an open descriptor: its pipe
@@ -51,22 +72,14 @@ func isDescriptor(name string) bool {
 
 // bound ends the reading of f with the budget, or with a signal. What it took is
 // no longer there for the network.
-func (c *Config) bound(f *os.File) (done func()) {
+func (b *budget) bound(f *os.File) (done func()) {
 	start := time.Now()
-	if c.Timeout > 0 {
-		_ = f.SetReadDeadline(start.Add(c.left()))
+	if b.timeout > 0 {
+		_ = f.SetReadDeadline(start.Add(b.left()))
 	}
-	stop := context.AfterFunc(c.network(), func() { _ = f.SetReadDeadline(start) })
+	stop := context.AfterFunc(b.context(), func() { _ = f.SetReadDeadline(start) })
 	return func() {
 		stop()
-		c.spent += time.Since(start)
+		b.spent += time.Since(start)
 	}
-}
-
-// left is what is left of the budget: zero if there is no limit.
-func (c *Config) left() time.Duration {
-	if c.Timeout == 0 {
-		return 0
-	}
-	return max(1, c.Timeout-c.spent)
 }

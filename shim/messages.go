@@ -9,13 +9,13 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/shim/mapping"
-	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -41,7 +41,7 @@ func codeOf(reason vault.Reason) exit.Code {
 }
 
 // openError words a failure to get a token.
-func (p *plan) openError(ctx context.Context, err error) error {
+func openError(ctx context.Context, c Config, err error) error {
 	var e *vault.Error
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -49,7 +49,7 @@ func (p *plan) openError(ctx context.Context, err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	return exit.Errors{{Code: codeOf(e.Reason), Msg: tokenMessage(e), Hint: p.tokenHint(e), Err: e}}
+	return exit.Errors{{Code: codeOf(e.Reason), Msg: tokenMessage(e), Hint: tokenHint(c, e), Err: e}}
 }
 
 func tokenMessage(e *vault.Error) string {
@@ -72,11 +72,11 @@ func tokenMessage(e *vault.Error) string {
 }
 
 // tokenHint says what to do about a failure to get a token.
-func (p *plan) tokenHint(e *vault.Error) string {
-	host := p.cfg.URL.Host
+func tokenHint(c Config, e *vault.Error) string {
+	host := c.URL.Host
 	switch e.Reason {
 	case vault.Unavailable:
-		return fmt.Sprintf("check that %s is right (--api-url) and can be reached from here%s; --timeout is %s", host, p.proxyHint(), p.cfg.Timeout)
+		return fmt.Sprintf("check that %s is right (--api-url) and can be reached from here%s; --timeout is %s", host, proxyHint(c.URL), c.Timeout)
 	case vault.Denied:
 		if e.Op == vault.OpApproval && e.Status == 0 {
 			return "ask the person who denied it, or ask for no sensitive secret"
@@ -89,13 +89,13 @@ func (p *plan) tokenHint(e *vault.Error) string {
 		if e.ApprovalID == "" {
 			return "look for it in the dashboard, or ask for no sensitive secret"
 		}
-		return howToApprove(e.ApprovalID) + " and start again; --approval-timeout is " + p.cfg.ApprovalTimeout.String()
+		return howToApprove(e.ApprovalID) + " and start again; --approval-timeout is " + c.ApprovalTimeout.String()
 	case vault.Protocol, vault.NotFound, vault.TooMuch:
-		return fmt.Sprintf("check --api-url: is %s the vault's API, and no proxy or other server before it?", p.cfg.URL)
+		return fmt.Sprintf("check --api-url: is %s the vault's API, and no proxy or other server before it?", c.URL)
 	case vault.Untrusted:
 		return untrustedHint(e)
 	case vault.BadProxy:
-		return badProxyHint(p.cfg.URL.Scheme, e)
+		return badProxyHint(c.URL.Scheme, e)
 	case vault.BadRoots:
 		return "name a readable PEM file with the vault's certificate authority"
 	}
@@ -130,8 +130,8 @@ func badProxyHint(scheme string, err error) string {
 }
 
 // proxyHint names the proxy that the vault is asked through, if any.
-func (p *plan) proxyHint() string {
-	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: p.cfg.URL})
+func proxyHint(u *url.URL) string {
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u})
 	if err != nil || proxy == nil {
 		return ""
 	}
@@ -165,10 +165,17 @@ func secretError(b mapping.Binding, ref vault.Ref, e *vault.Error) *exit.Error {
 	return out
 }
 
+func dataError(b mapping.Binding, ref vault.Ref, err error) *exit.Error {
+	return &exit.Error{
+		Code: exit.Data, Msg: fmt.Sprintf("%s: %s: %s: %v", b.Origin, b.Name, ref, err),
+		Hint: "correct the secret in the vault, or the reference to it",
+	}
+}
+
 // repeatWarning is how long the same warning is not repeated.
 const repeatWarning = 10 * time.Second
 
-// warnOfRetries tells the operator why nothing happens, from the first failed
+// warnOfRetries tells the user why nothing happens, from the first failed
 // attempt on: a cause at once when it is new, and else now and then.
 func warnOfRetries(log *slog.Logger) func(*vault.Error, time.Duration) {
 	var mu sync.Mutex
@@ -186,7 +193,7 @@ func warnOfRetries(log *slog.Logger) func(*vault.Error, time.Duration) {
 	}
 }
 
-// warnOfApproval tells the operator what to do for a human's approval, and now
+// warnOfApproval tells the user what to do for a human's approval, and now
 // and then how long is left for it.
 func warnOfApproval(log *slog.Logger) func(vault.Approval) {
 	const repeat = time.Minute
@@ -211,11 +218,4 @@ func howToApprove(id string) string {
 		return "approve it in the dashboard"
 	}
 	return "run ass approvals approve " + id
-}
-
-// debugsHTTP2 reports whether GODEBUG has the standard library print HTTP/2
-// headers, the bearer among them.
-func debugsHTTP2(environ []string) bool {
-	v, _ := process.LookupEnv(environ, "GODEBUG")
-	return strings.Contains(v, "http2debug")
 }

@@ -38,22 +38,22 @@ func TestOnlyWhatHasAnEndIsRead(t *testing.T) {
 		socket: "open " + socket + ": no such device or address", dir: "read " + dir + ": is a directory",
 	} {
 		cfg := Config{MappingFile: name, Timeout: time.Minute}
-		_, _, problems := cfg.readMapping()
+		_, _, problems := readMapping(cfg, newBudget(cfg.Timeout, nil))
 		if len(problems) != 1 || problems[0].Msg != "mapping: "+want || problems[0].Code != exit.Config || problems[0].Hint == "" {
 			t.Errorf("got %v, want %s", problems, want)
 		}
 	}
 	cfg := Config{KeyFile: fifo}
-	if _, err := cfg.agentKey(); err == nil || err.Msg != "ASS_AGENT_KEY_FILE "+fifo+noFile || err.Code != exit.Config {
+	if _, err := agentKey(cfg, newBudget(0, nil)); err == nil || err.Msg != "ASS_AGENT_KEY_FILE "+fifo+noFile || err.Code != exit.Config {
 		t.Errorf("got %v", err)
 	}
-	if b, err := cfg.readAtMost(os.DevNull, 1); err != nil || len(b) != 0 {
+	if b, err := newBudget(0, nil).readFile(os.DevNull, 1); err != nil || len(b) != 0 {
 		t.Errorf("got %q, %v", b, err)
 	}
 }
 
-// pipe is a Config that reads the pipe of a descriptor, and its other end.
-func pipe(t *testing.T, timeout time.Duration) (cfg *Config, name string, w *os.File, cancel func()) {
+// pipe is a budget to read the pipe of a descriptor, and its other end.
+func pipe(t *testing.T, timeout time.Duration) (b *budget, name string, w *os.File, cancel func()) {
 	t.Helper()
 	if _, err := os.Stat("/proc/self/fd"); err != nil {
 		t.Skip("needs a /proc")
@@ -65,34 +65,34 @@ func pipe(t *testing.T, timeout time.Duration) (cfg *Config, name string, w *os.
 	t.Cleanup(func() { r.Close(); w.Close() })
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	return &Config{Timeout: timeout, network: func() context.Context { return ctx }}, fmt.Sprintf("/dev/fd/%d", r.Fd()), w, cancel
+	return newBudget(timeout, func() context.Context { return ctx }), fmt.Sprintf("/dev/fd/%d", r.Fd()), w, cancel
 }
 
 func TestPipeOfADescriptorIsReadToItsEnd(t *testing.T) {
-	cfg, name, w, _ := pipe(t, 0)
+	budget, name, w, _ := pipe(t, 0)
 	text := strings.Repeat("x", 200_000) // more than a pipe holds
 	go func() {
 		_, _ = w.WriteString(text)
 		w.Close()
 	}()
-	if b, err := cfg.readAtMost(name, mapping.MaxSize); err != nil || string(b) != text {
+	if b, err := budget.readFile(name, mapping.MaxSize); err != nil || string(b) != text {
 		t.Errorf("got %d bytes, %v", len(b), err)
 	}
 }
 
 func TestPipeWithoutAnEndIsBoundedByTheBudgetAndByASignal(t *testing.T) {
-	cfg, name, _, _ := pipe(t, 20*time.Millisecond)
-	_, err := cfg.readAtMost(name, mapping.MaxSize)
+	budget, name, _, _ := pipe(t, 20*time.Millisecond)
+	_, err := budget.readFile(name, mapping.MaxSize)
 	if want := "read " + name + ": the pipe had no end; --timeout is 20ms"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if left := cfg.left(); left != 1 {
+	if left := budget.left(); left != 1 {
 		t.Errorf("got %s left for the network", left)
 	}
-	cfg, name, _, cancel := pipe(t, 0)
+	budget, name, _, cancel := pipe(t, 0)
 	cancel()
 	var pathErr *fs.PathError
-	if _, err := cfg.readAtMost(name, mapping.MaxSize); !errors.As(err, &pathErr) {
+	if _, err := budget.readFile(name, mapping.MaxSize); !errors.As(err, &pathErr) {
 		t.Errorf("got %v", err)
 	}
 }
