@@ -61,7 +61,7 @@ func secretsOf(p plan, resolutions []resolution) []vault.Secret {
 		for _, f := range r.fetched {
 			all = append(all, f.value, f.part)
 		}
-		if !r.Value.Bare {
+		if !r.Value.Bare && r.File() == nil { // most of a file is no secret
 			all = append(all, vault.NewSecret(r.value))
 		}
 	}
@@ -110,12 +110,12 @@ func filesOf(resolutions []resolution, env []string) []process.File {
 	}
 	var files []process.File
 	for _, r := range resolutions {
-		ref := r.File()
-		if ref == nil || r.absent {
+		file := r.File()
+		if file == nil || r.absent {
 			continue
 		}
 		i := index[r.Name] // buildEnv has set it, once
-		files = append(files, process.File{Name: r.Name, Content: r.value, Mode: ref.Mode, Index: i})
+		files = append(files, process.File{Name: r.Name, Content: r.value, Mode: file.Mode, Index: i})
 		env[i] = r.Name + "="
 	}
 	return files

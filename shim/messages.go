@@ -144,7 +144,7 @@ func secretError(b mapping.Binding, ref vault.Ref, e *vault.Error) *exit.Error {
 	switch e.Reason {
 	case vault.NotFound:
 		out.Msg = fmt.Sprintf("%s: %s: %s does not exist", b.Origin, b.Name, ref)
-		out.Hint = "check the spelling, with ass secrets list " + ref.Namespace() + ", or make it ?optional"
+		out.Hint = "check the spelling, with ass secrets list " + ref.Namespace() + ", or make it " + b.Lenient()
 	case vault.Denied:
 		out.Hint = "let the agent read " + ref.Namespace() + "; a token that expired or was used up asks for a longer --token-ttl"
 	case vault.Unavailable:

@@ -117,7 +117,7 @@ func readMapping(c Config, budget *budget) (bindings []mapping.Binding, found bo
 		}}
 	}
 	bindings, err = mapping.Parse(name, data)
-	problems = exit.AsErrors(err)
+	problems = append(exit.AsErrors(err), readTemplates(name, bindings, budget)...)
 	if c.MappingFile == "" && name == localMapping {
 		problems = append(problems, checkUnnamed(bindings)...)
 	}

@@ -63,9 +63,9 @@ func resolveOne(b mapping.Binding, results map[vault.Ref]vault.Result) resolutio
 		case errors.Is(err, errAbsent):
 			r.absent = true
 		case errors.As(err, &vaultErr):
-			r.errs = append(r.errs, secretError(b, part.Ref.Ref, vaultErr))
+			r.errs = append(r.errs, secretError(b.At(part), part.Ref.Ref, vaultErr))
 		case err != nil:
-			r.errs = append(r.errs, dataError(b, part.Ref.Ref, err))
+			r.errs = append(r.errs, dataError(b.At(part), part.Ref.Ref, err))
 		}
 		value.WriteString(v)
 	}

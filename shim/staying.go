@@ -32,14 +32,12 @@ func (c *Config) checkPIDs() exit.Errors {
 func (c *Config) checkModes(bindings []mapping.Binding) exit.Errors {
 	var problems exit.Errors
 	for _, b := range bindings {
-		for _, r := range b.Value.References() {
-			if (c.Mask || c.Watch > 0) && r.Mode&0o077 != 0 {
-				problems = append(problems, &exit.Error{
-					Code: exit.Config,
-					Msg:  fmt.Sprintf("%s: %s: mode=%04o has no effect with --mask or --watch: other users cannot reach the file", b.Origin, b.Name, r.Mode),
-					Hint: "leave out mode=, or start without --mask and --watch (ASS_MASK, ASS_WATCH)",
-				})
-			}
+		if f := b.File(); f != nil && (c.Mask || c.Watch > 0) && f.Mode&0o077 != 0 {
+			problems = append(problems, &exit.Error{
+				Code: exit.Config,
+				Msg:  fmt.Sprintf("%s: %s: mode=%04o has no effect with --mask or --watch: other users cannot reach the file", b.Origin, b.Name, f.Mode),
+				Hint: "leave out mode=, or start without --mask and --watch (ASS_MASK, ASS_WATCH)",
+			})
 		}
 	}
 	return problems

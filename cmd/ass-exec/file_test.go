@@ -104,3 +104,16 @@ func TestSecretFilesTakeNoInheritedDescriptor(t *testing.T) {
 		t.Errorf("got %q", lines)
 	}
 }
+
+// A new version is filled in under the path that the command has.
+func TestTemplateFileIsRenewedUnderItsPath(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/X", "one")
+	mapping := mappingFile(t, "F=@"+mappingFile(t, "key=${ass://a/X};"))
+	script := `trap 'cat $F; echo; exit 0' HUP; cat $F; echo; while :; do sleep 0.01; done`
+	s := startStaying(t, append(env, "ASS_MAPPING="+mapping), "--watch=50ms", "--on-change=HUP", "sh", "-c", script)
+	s.line("key=one;")
+	v.Put("a/X", "two")
+	s.line("key=two;")
+	s.end(0, "ass-exec: warning: the secrets have changed: HUP\n")
+}

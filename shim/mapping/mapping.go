@@ -83,7 +83,11 @@ func parseMapped(variable, value string) (Template, error) {
 	if value == "" {
 		return Template{}, fmt.Errorf("%s has no value", variable)
 	}
-	t, err := ParseValue(value)
+	parse := ParseValue
+	if strings.HasPrefix(value, fileMark) {
+		parse = parseFile
+	}
+	t, err := parse(value)
 	if err != nil {
 		return Template{}, fmt.Errorf("%s: %w", variable, Describe(value, err))
 	}
@@ -225,12 +229,4 @@ func ValidName(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// File is the reference of a variable that names a file, nil for any other.
-func (b Binding) File() *Reference {
-	if ref := b.Value.Parts[0].Ref; b.Value.Bare && ref.File {
-		return ref
-	}
-	return nil
 }

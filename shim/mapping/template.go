@@ -17,12 +17,14 @@ const (
 type Template struct {
 	Bare  bool
 	Parts []Part
+	File  *File // of which the parts are the text, once that is read
 }
 
 // Part is a reference or, without one, text.
 type Part struct {
 	Text string
 	Ref  *Reference
+	Line int // of a template file
 }
 
 // ParseValue reads the value of a mapping line.
@@ -56,6 +58,14 @@ func ParseInherited(s string) (t Template, ok bool, err error) {
 }
 
 func parseTemplate(s string) (Template, error) {
+	t, err := parseParts(s)
+	if err != nil {
+		return Template{}, err
+	}
+	return t, t.checkURL()
+}
+
+func parseParts(s string) (Template, error) {
 	var t Template
 	for s != "" {
 		i := strings.Index(s, open)
@@ -83,7 +93,7 @@ func parseTemplate(s string) (Template, error) {
 		t.Parts = append(t.Parts, Part{Ref: &r})
 		s = rest
 	}
-	return t, t.checkURL()
+	return t, nil
 }
 
 // checkURL wants a secret in the user or password of a URL to say how it is
@@ -193,6 +203,9 @@ func (t Template) Paths() string {
 func (t Template) String() string {
 	if t.Bare {
 		return t.Parts[0].Ref.String()
+	}
+	if t.File != nil {
+		return t.File.String()
 	}
 	var b strings.Builder
 	for _, p := range t.Parts {
