@@ -115,7 +115,7 @@ func filesOf(resolutions []resolution, env []string) []process.File {
 			continue
 		}
 		i := index[r.Name] // buildEnv has set it, once
-		files = append(files, process.File{Name: r.Name, Content: r.value, Mode: file.Mode, Index: i})
+		files = append(files, process.File{Name: r.Name, Content: r.value, Mode: file.Mode, FD: file.FD, Index: i})
 		env[i] = r.Name + "="
 	}
 	return files

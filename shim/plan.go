@@ -40,6 +40,7 @@ func newPlan(cfg Config, budget *budget) (plan, exit.Errors) {
 	p := plan{cfg: cfg, preserved: preserved(cfg), roots: sync.OnceValues(cfg.Roots.Load)}
 	asked, problems := p.loadBindings(budget)
 	problems = append(problems, cfg.checkModes(p.bindings)...)
+	problems = append(problems, reserveDescriptors(p.bindings)...)
 	badMapping := len(problems) > 0
 	if !badMapping && !asked && len(cfg.Namespaces) == 0 {
 		problems = append(problems, p.nothingToDoError())

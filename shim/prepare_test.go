@@ -26,7 +26,7 @@ func TestEveryFileStandsWhereItsVariableDoes(t *testing.T) {
 	if got, want := fmt.Sprint(cmd.Env), "[A= KEPT=ass:/x KEPT=ass://a/B Z=]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got, want := fmt.Sprint(cmd.Files), "[{Z z -r--r--r-- 3} {A a -r--r--r-- 0}]"; got != want {
+	if got, want := fmt.Sprint(cmd.Files), "[{Z z -r--r--r-- 0 3} {A a -r--r--r-- 0 0}]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

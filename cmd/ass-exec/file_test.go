@@ -117,3 +117,60 @@ func TestTemplateFileIsRenewedUnderItsPath(t *testing.T) {
 	s.line("key=two;")
 	s.end(0, "ass-exec: warning: the secrets have changed: HUP\n")
 }
+
+// In exec mode and under --init the file is the command's own descriptor, under
+// --watch that of its parent.
+func TestFileGetsTheDescriptorItAsksFor(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/X", "one")
+	mapping := mappingFile(t, "T=@"+mappingFile(t, "x=${ass://a/X}")+"?fd=64\n")
+	env = append(env, "F=ass://a/X?as=file&fd=70", "G=ass://a/X?as=file", "ASS_MAPPING="+mapping)
+	for mode, parent := range map[string]string{"--init=false": "$$", "--init": "$$", "--mask": "$$", "--watch=1h": "$PPID"} {
+		script := `test "$F" = /proc/` + parent + `/fd/70 && test "$T" = /proc/` + parent + `/fd/64 && cat "$F" "$G" "$T"`
+		status, stdout, stderr := assExec(t, env, mode, "sh", "-c", script)
+		if status != 0 || stdout != "oneonex=one" || stderr != "" {
+			t.Errorf("%s: got status %d, %q, %q", mode, status, stdout, stderr)
+		}
+	}
+}
+
+func TestDescriptorThatCannotBeHadIsAnError(t *testing.T) {
+	const hint = "ass-exec: hint: take another number from 64 to 255, below the limit of open files (ulimit -n)\n"
+	mapping := mappingFile(t, "A=a/X?as=file&fd=70\nB=@"+mappingFile(t, "${ass://a/X}")+"?fd=70\nC=a/X?as=file&fd=255\n")
+	at := "ass-exec: error: " + mapping
+	twice := at + ":2: B: fd=70 belongs to A already (" + mapping + ":1)\n"
+	for setup, want := range map[string]string{
+		"true":               twice,
+		"exec 255</dev/null": twice + at + ":3: C: fd=255 is open already\n",
+		"ulimit -n 100":      twice + at + ":3: C: fd=255 is over the limit of 100 open files\n",
+	} {
+		cmd := exec.Command("bash", "-c", setup+"; exec ass-exec true")
+		cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "ASS_AGENT_KEY=ass_any", "ASS_MAPPING=" + mapping}
+		out, _ := cmd.CombinedOutput()
+		if status := cmd.ProcessState.ExitCode(); status != 78 || string(out) != want+hint {
+			t.Errorf("%s: got status %d\n%swant\n%s%s", setup, status, out, want, hint)
+		}
+	}
+}
+
+// An image can ship a link to the descriptor for a program that insists on a
+// path; its children close what they do not know.
+func TestLinkOfAnImageLeadsToTheFile(t *testing.T) {
+	needTool(t, os.Getuid() == 0, "root, for a PID namespace")
+	tool(t, "unshare")
+	tool(t, "python3")
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/X", "secret")
+	link := filepath.Join(t.TempDir(), ".npmrc")
+	if err := os.Symlink("/proc/1/fd/70", link); err != nil {
+		t.Fatal(err)
+	}
+	const script = `import subprocess, sys; subprocess.run(["cat", sys.argv[1]], close_fds=True)`
+	for _, mode := range []string{"--init=false", "--watch=1h"} {
+		cmd := exec.Command("unshare", "--pid", "--fork", "--mount-proc", filepath.Join(bin, "ass-exec"), mode, "python3", "-c", script, link)
+		cmd.Env = append(env, "F=ass://a/X?as=file&fd=70")
+		if out, err := cmd.CombinedOutput(); err != nil || string(out) != "secret" {
+			t.Errorf("%s: got %q, %v", mode, out, err)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -17,7 +18,15 @@ type File struct {
 	// file holds the secret alone.
 	Template string
 	Mode     fs.FileMode
+	FD       int // its descriptor, 0 for any
 }
+
+// What fd= can ask for: numbers that no shell script uses, and no descriptor of
+// ass-exec's own has.
+const (
+	firstFD = 64
+	lastFD  = 255
+)
 
 const fileMark = "@" // before the name of a template file
 
@@ -28,7 +37,7 @@ func (b Binding) File() *File {
 	case t.File != nil:
 		return t.File
 	case t.Bare && t.Parts[0].Ref.File:
-		return &File{Mode: t.Parts[0].Ref.Mode}
+		return &File{Mode: t.Parts[0].Ref.Mode, FD: t.Parts[0].Ref.FD}
 	}
 	return nil
 }
@@ -62,21 +71,27 @@ func parseFile(value string) (Template, error) {
 		return Template{File: f}, nil
 	}
 	for _, option := range strings.Split(options, "&") {
-		if key, _, _ := strings.Cut(option, "="); key != "mode" {
-			return Template{}, errors.New("a template file takes the option mode alone, as in @nginx.conf.tmpl?mode=0444; the others belong to the references in it")
+		if key, _, _ := strings.Cut(option, "="); key != "mode" && key != "fd" {
+			return Template{}, errors.New("a template file takes the options mode and fd alone, as in @nginx.conf.tmpl?fd=70; the others belong to the references in it")
 		}
 	}
 	r, err := ParseReference("template/FILE?as=file&" + options)
-	f.Mode = r.Mode
+	f.Mode, f.FD = r.Mode, r.FD
 	return Template{File: f}, err
+}
+
+func parseFD(value string) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < firstFD || n > lastFD || value != strconv.Itoa(n) {
+		return 0, fmt.Errorf("option fd needs a number from %d to %d, as in fd=70", firstFD, lastFD)
+	}
+	return n, nil
 }
 
 // String writes a template file as a mapping line names it.
 func (f File) String() string {
-	if f.Mode == DefaultMode {
-		return fileMark + f.Template
-	}
-	return fmt.Sprintf("%s%s?mode=%04o", fileMark, f.Template, f.Mode)
+	r := Reference{Ref: "a/B", Mode: f.Mode, FD: f.FD}
+	return fileMark + f.Template + strings.TrimPrefix(r.String(), "a/B")
 }
 
 // ReadText makes the binding's value of the text of its template file. All but

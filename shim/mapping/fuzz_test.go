@@ -13,7 +13,7 @@ import (
 
 func FuzzParseReference(f *testing.F) {
 	for _, s := range []string{
-		"production/gemini/GEMINI_API_KEY", "ass://a/B", "a/b/c?optional&field=/x/0&decode=base64&as=file&mode=0444", "a/b?encode=url", "a/b?encode=none&decode=base64",
+		"production/gemini/GEMINI_API_KEY", "ass://a/B", "a/b/c?optional&field=/x/0&decode=base64&as=file&mode=0444&fd=70", "a/b?encode=url", "a/b?encode=none&decode=base64",
 		"a/B?default=", "a/B?default=%26%3D%3F+x", "a/sp%20ace", "a/%2e%2e", "a/*", "a//b", "", "?", "a/B?", "a/b%", "é/ü?field=ß", "a/AKI%41IOSFODNN7EXAMPLE",
 	} {
 		f.Add(s)

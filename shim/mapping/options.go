@@ -55,6 +55,11 @@ var options = []option{
 		set:   setMode,
 		print: func(r Reference) string { return printIf(r.Mode != DefaultMode, fmt.Sprintf("mode=%04o", r.Mode)) },
 	},
+	{
+		name: "fd", usage: "fd=N", help: "its descriptor's number, 64 to 255", forFile: true,
+		set:   setFD,
+		print: func(r Reference) string { return printIf(r.FD != 0, fmt.Sprintf("fd=%d", r.FD)) },
+	},
 }
 
 // Option is what help says of an option.
@@ -144,6 +149,11 @@ func setMode(r *Reference, value string, _ bool) error {
 	}
 	r.Mode = fs.FileMode(mode)
 	return nil
+}
+
+func setFD(r *Reference, value string, _ bool) (err error) {
+	r.FD, err = parseFD(value)
+	return err
 }
 
 func printIf(given bool, text string) string {

@@ -23,6 +23,7 @@ type Reference struct {
 	Encode   string      // how it is spelled after that: url, json, base64, or none if that is said
 	File     bool        // the variable names a file that holds the value
 	Mode     fs.FileMode // of that file
+	FD       int         // its descriptor, 0 for any
 }
 
 const DefaultMode fs.FileMode = 0o400

@@ -23,5 +23,6 @@ type File struct {
 	Name    string      // of the variable
 	Content string      // of the file
 	Mode    fs.FileMode // of the file
+	FD      int         // its descriptor, which Reserve holds; 0 for any
 	Index   int         // in Env, where the variable stands without a value
 }

@@ -38,11 +38,24 @@ func newMemFile(f File, how int) (fd int, err error) {
 	if _, err := unix.Seek(fd, 0, 0); err != nil {
 		return -1, err
 	}
-	passed, err := dup(fd, how)
+	passed, err := number(fd, how, f.FD)
 	if err != nil {
 		return -1, err
 	}
 	return passed, checkPath(passed)
+}
+
+// number duplicates a descriptor to the number that is reserved for it, if
+// there is one, or to a free one.
+func number(fd, how, reserved int) (int, error) {
+	if reserved == 0 {
+		return dup(fd, how)
+	}
+	flags := 0
+	if how == notInherited {
+		flags = unix.O_CLOEXEC
+	}
+	return reserved, unix.Dup3(fd, reserved, flags)
 }
 
 // checkPath makes sure that the path of a descriptor leads to its file: /proc
