@@ -144,11 +144,11 @@ func TestNewVersionEndsTheCommandIfThatIsAsked(t *testing.T) {
 func TestNewVersionSendsASignalAndChangesTheFile(t *testing.T) {
 	v, env := vaultServer(t, devvault.Config{})
 	v.Put("a/X", "one")
-	script := `trap 'cat $F; echo; exit 0' HUP; cat $F; echo; while :; do sleep 0.01; done`
-	s := startStaying(t, append(env, "F=ass://a/X?as=file"), "--watch=50ms", "--on-change=HUP", "sh", "-c", script)
-	s.line("one")
+	script := `trap 'cat $F $G; echo; exit 0' HUP; cat $F $G; echo; while :; do sleep 0.01; done`
+	s := startStaying(t, append(env, "F=ass://a/X?as=file", "G=ass://a/X?as=file&fd=70"), "--watch=50ms", "--on-change=HUP", "sh", "-c", script)
+	s.line("oneone")
 	v.Put("a/X", "two")
-	s.line("two")
+	s.line("twotwo")
 	s.end(0, "ass-exec: warning: the secrets have changed: HUP\n")
 }
 

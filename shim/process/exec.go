@@ -87,7 +87,7 @@ func (o *OpenFiles) Open(c *Command) error {
 		if err != nil {
 			return fileError(f.Name, err)
 		}
-		if open, ok := o.byName[f.Name]; ok {
+		if open, ok := o.byName[f.Name]; ok && open != fd {
 			if err := replaceFile(open, fd); err != nil {
 				return fileError(f.Name, err)
 			}
