@@ -46,6 +46,7 @@ test-unit:
 	go vet ./...
 	go test $(FRESH) -race ./...
 	go test $(FRESH) ./shim/mask ./shim/supervise # what they keep and how much, which -race changes
+	go test $(FRESH) -tags keepsignals -ldflags -checklinkname=0 ./shim/process # as it is released
 
 test-container: build image
 	go vet -tags container ./examples/internal/containers
