@@ -30,8 +30,8 @@ func makeFile(t *testing.T, f File, how int) (fd int) {
 func TestFileIsWholeAndSealed(t *testing.T) {
 	content := strings.Repeat("0123456789abcdef", 1<<16)
 	fd := makeFile(t, File{Name: "KEY", Content: content, Mode: 0o440}, inherited)
-	if fd < FirstDescriptor {
-		t.Errorf("got descriptor %d, want %d or more", fd, FirstDescriptor)
+	if fd < lowest {
+		t.Errorf("got descriptor %d, want %d or more", fd, lowest)
 	}
 	// The descriptor itself is at the beginning, for a command that reads it.
 	buf := make([]byte, 4)
@@ -78,26 +78,26 @@ func TestFileThatFailsLeavesNoDescriptor(t *testing.T) {
 	}{
 		{"a name too long for memfd_create", File{Name: strings.Repeat("N", 250)}, func(*testing.T) {}, unix.EINVAL},
 		{"no room", File{Name: "KEY", Content: "12345678"}, func(t *testing.T) { setLimit(t, unix.RLIMIT_FSIZE, 4) }, unix.EFBIG},
-		{"no descriptor for the file", File{Name: "KEY"}, func(t *testing.T) { setLimit(t, unix.RLIMIT_NOFILE, uint64(lowest(t))) }, unix.EMFILE},
-		{"no descriptor to pass on", File{Name: "KEY"}, func(t *testing.T) { setLimit(t, unix.RLIMIT_NOFILE, uint64(lowest(t))+1) }, unix.EMFILE},
+		{"no descriptor for the file", File{Name: "KEY"}, func(t *testing.T) { setLimit(t, unix.RLIMIT_NOFILE, uint64(lowestFree(t))) }, unix.EMFILE},
+		{"no descriptor to pass on", File{Name: "KEY"}, func(t *testing.T) { setLimit(t, unix.RLIMIT_NOFILE, uint64(lowestFree(t))+1) }, unix.EMFILE},
 	} {
 		t.Run(tt.claim, func(t *testing.T) {
-			before := lowest(t)
+			before := lowestFree(t)
 			t.Run("", func(t *testing.T) {
 				tt.spoil(t)
 				if fd, err := newMemFile(tt.file, inherited); !errors.Is(err, tt.want) || fd != -1 {
 					t.Errorf("got %d, %v; want -1, %v", fd, err, tt.want)
 				}
 			})
-			if got := lowest(t); got != before {
+			if got := lowestFree(t); got != before {
 				t.Errorf("%d is open", before)
 			}
 		})
 	}
 }
 
-// lowest is the number that the next descriptor gets.
-func lowest(t *testing.T) int {
+// lowestFree is the number that the next descriptor gets.
+func lowestFree(t *testing.T) int {
 	t.Helper()
 	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -128,9 +128,9 @@ func TestDescriptorsStayOutOfTheWay(t *testing.T) {
 			t.Errorf("got flags %d, %v: it is closed at an exec", flags, err)
 		}
 	}
-	check(LastDescriptor+1, LastDescriptor+1)
-	setLimit(t, unix.RLIMIT_NOFILE, LastDescriptor+1) // which is the first that fails
-	check(3, LastDescriptor)
+	check(lowest, lowest)
+	setLimit(t, unix.RLIMIT_NOFILE, lowest) // which is the first that fails
+	check(3, lowest)
 	if fd, err := DupInherited(1 << 20); !errors.Is(err, unix.EBADF) {
 		t.Errorf("got %d, %v of no descriptor", fd, err)
 	}
@@ -158,11 +158,11 @@ func TestFileThatIsOpenKeepsItsPath(t *testing.T) {
 	if want := fmt.Sprintf("A=1 KEY=/proc/%[1]d/fd/%[2]d CERT=/proc/%[1]d/fd/%[3]d", os.Getpid(), open.byName["KEY"], open.byName["CERT"]); before != want {
 		t.Errorf("got  %s\nwant %s", before, want)
 	}
-	spare := lowest(t)
+	spare := lowestFree(t)
 	if after := start("new"); after != before {
 		t.Errorf("got  %s\nwant %s", after, before)
 	}
-	if got := lowest(t); got != spare {
+	if got := lowestFree(t); got != spare {
 		t.Errorf("%d is open", spare)
 	}
 	for name, want := range map[string]string{"KEY": "new", "CERT": "cert"} {
@@ -211,8 +211,8 @@ func TestFileOfAnotherProcessIsRefused(t *testing.T) {
 		needTool(t, false, "root, for a PID namespace")
 	}
 	got := string(out)
-	other := strings.HasPrefix(got, "78 KEY: as=file: /proc/1/fd/64 is a file of another process\n")
-	none := strings.HasPrefix(got, "78 KEY: as=file: stat /proc/1/fd/64: ")
+	other := strings.HasPrefix(got, "78 KEY: as=file: /proc/1/fd/32 is a file of another process\n")
+	none := strings.HasPrefix(got, "78 KEY: as=file: stat /proc/1/fd/32: ")
 	if !other && !none {
 		t.Errorf("got %s, %v", got, err)
 	}
