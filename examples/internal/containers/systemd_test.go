@@ -163,6 +163,35 @@ func TestSystemdServiceHasStartedOnceItHasItsSecrets(t *testing.T) {
 	}
 }
 
+func TestSystemdStartsACommandWithAParent(t *testing.T) {
+	m := newMachine(t)
+	m.install(t)
+	m.set(t, "override", "Environment=ASS_INIT=1")
+	m.must(t, "systemctl start example", "")
+	if got := m.must(t, "cat /proc/"+m.show(t, "MainPID")+"/comm", ""); got != "ass-exec" {
+		t.Errorf("got main process %s, want ass-exec", got)
+	}
+	stopped(t, m)
+}
+
+func TestSystemdStopsTheFetch(t *testing.T) {
+	m := newMachine(t)
+	m.install(t)
+	m.v.Inject(devvault.Fault{Kind: "hang"})
+	m.must(t, "systemctl start --no-block example", "")
+	m.v.await(t, "POST /v1/tokens")
+	stopped(t, m)
+}
+
+// stopped stops the service, which must not count as a failure.
+func stopped(t *testing.T, m *machine) {
+	t.Helper()
+	m.must(t, "systemctl stop example", "")
+	if got, want := m.show(t, "Result -P ActiveState"), "success inactive"; got != want {
+		t.Errorf("after a stop: got %s, want %s", got, want)
+	}
+}
+
 func TestSystemdTriesAgainAfterAnOutage(t *testing.T) {
 	m := newMachine(t)
 	m.install(t)
