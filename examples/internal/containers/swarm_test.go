@@ -56,6 +56,7 @@ configs:
 	s.edit(t, "stack.yml", "interval: 5s", "interval: 500ms")
 	s.edit(t, "stack.yml", "monitor: 90s", "monitor: 4s")
 	s.edit(t, "stack.yml", "delay: 10s", "delay: 500ms")
+	s.edit(t, "stack.yml", "rollback_config:", "rollback_config:\n        monitor: 1s")
 	return s
 }
 
@@ -119,7 +120,7 @@ func (s *swarm) updated(t *testing.T) (state string) {
 
 func TestSwarmRollsABadMappingBack(t *testing.T) {
 	s := newSwarm(t)
-	s.deploy(t, "docker secret", "export", "docker stack deploy", "docker service scale")
+	s.deploy(t, "docker secret", "export", "docker stack deploy", "docker service scale", "docker stack ps")
 	within(t, time.Minute, "five tasks are healthy", func() bool { return len(s.tasks(t, "health=healthy")) == 5 })
 	before := s.tasks(t)
 	environ := docker(t, "exec", before[0], "cat", "/proc/1/environ")
