@@ -78,13 +78,14 @@ func (s *Session) awaitApproval(ctx context.Context, ask request, pending *Error
 // no answer yet, since the wait has a limit of its own.
 func (s *Session) poll(ctx context.Context, id string) (approval, *Error) {
 	ask := request{op: OpApproval, path: id, method: http.MethodGet, url: "/v1/approvals/agent/" + id}
-	r, err := s.attempt(ctx, ask, s.Key)
-	if err == nil {
-		err = s.judge(ask, r, s.Key)
-	}
+	var state approval
+	err := s.attempt(ctx, ask, s.Key, func(r *reply) (err *Error) {
+		state, err = parseApproval(r.object)
+		return err
+	})
 	switch {
 	case err == nil:
-		return parseApproval(r.object)
+		return state, nil
 	case err.temporary():
 		return approval{retryAfter: err.retryAfter}, nil
 	case err.Status == http.StatusNotFound || err.Status == http.StatusMethodNotAllowed:

@@ -175,70 +175,81 @@ type request struct {
 	url    string // escaped, from /v1 on
 	body   any    // sent as JSON if not nil
 	seat   *seat  // of its first attempt; may be nil
+	fresh  bool   // wants a connection that nothing was asked on
 }
 
 // do sends a request with bearer until it has an answer, a failure that no
 // retry can mend, or no time left, and hands a good reply to use.
 func (s *Session) do(ctx context.Context, ask request, bearer Secret, use func(*reply) *Error) *Error {
 	return s.retry(ctx, ask, func(ctx context.Context) *Error {
-		r, err := s.attempt(ctx, ask, bearer)
-		if err == nil {
-			err = s.judge(ask, r, bearer)
-		}
-		if err == nil {
-			err = use(r)
-		}
+		err := s.attempt(ctx, ask, bearer, use)
+		ask.fresh = err != nil && err.stale
 		return err
 	})
 }
 
-// attempt sends a request once and reads the whole reply.
-func (s *Session) attempt(ctx context.Context, ask request, bearer Secret) (*reply, *Error) {
+// attempt sends a request once and hands a good reply to use.
+func (s *Session) attempt(ctx context.Context, ask request, bearer Secret, use func(*reply) *Error) *Error {
 	start := time.Now()
 	c, seated := ask.seat.take()
 	if !seated {
 		var err error
-		if c, err = s.pool.get(ctx); err != nil {
-			return nil, connError(err, s.URL.Host, time.Since(start))
+		if c, err = s.pool.get(ctx, ask.fresh); err != nil {
+			return connError(err, s.URL.Host, time.Since(start))
 		}
 	}
 	left := failed
 	defer func() { s.pool.put(c, left) }()
-
-	// From here, for the wait for a connection is no fault of the vault's.
-	start = time.Now()
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
 	if seated {
 		var written func()
 		ctx, written = c.bundle(ctx)
 		defer written()
 	}
+	var r *reply
+	var err *Error
+	r, left, err = s.exchange(ctx, c, ask, bearer)
+	if err != nil {
+		return err
+	}
+	if err = s.judge(ask, r, bearer); err == nil {
+		err = use(r)
+	}
+	if !c.h2 {
+		left = c.settle(ask, r, left, err)
+	}
+	return err
+}
+
+// exchange sends a request over a connection and reads the whole reply.
+func (s *Session) exchange(ctx context.Context, c *conn, ask request, bearer Secret) (*reply, condition, *Error) {
+	// Only from here: the wait for a connection is no fault of the vault's.
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
 	if s.received.Load() > maxRound {
-		left = reusable
-		return nil, connError(errTooMuch, s.URL.Host, 0)
+		return nil, reusable, connError(errTooMuch, s.URL.Host, 0)
 	}
 	req, err := s.newRequest(ctx, ask, bearer)
 	if err != nil {
-		return nil, &Error{Reason: Protocol, Text: "the request cannot be built", Err: err}
+		return nil, failed, &Error{Reason: Protocol, Text: "the request cannot be built", Err: err}
 	}
 	resp, err := c.RoundTrip(req)
 	if err != nil {
-		return nil, connError(err, s.URL.Host, time.Since(start))
+		return nil, failed, connError(err, s.URL.Host, time.Since(start))
 	}
 	defer resp.Body.Close()
 	body, err := s.readBody(resp)
 	if err != nil {
-		return nil, connError(err, s.URL.Host, time.Since(start))
+		return nil, failed, connError(err, s.URL.Host, time.Since(start))
 	}
 	if len(body) > maxBody {
-		return nil, &Error{Reason: Protocol, Status: resp.StatusCode, Text: "the reply is larger than 1 MiB"}
+		return nil, failed, &Error{Reason: Protocol, Status: resp.StatusCode, Text: "the reply is larger than 1 MiB"}
 	}
-	left = reusable
+	left := reusable
 	if resp.Close {
 		left = finished
 	}
-	return &reply{resp.StatusCode, resp.Header, parseObject(body)}, nil
+	return &reply{resp.StatusCode, resp.Header, parseObject(body)}, left, nil
 }
 
 // readBody reads a reply's body. All that are good are bounded together, as

@@ -46,7 +46,7 @@ type pool struct {
 	dialing int
 	closed  bool
 	spares  int             // connections to open beside a first one that is slow to open
-	only1   bool            // since the first fault of an HTTP/2 connection
+	only1   bool            // since the server did not take HTTP/2, or a connection of it failed
 	waiters []chan struct{} // of requests without a place, the first first
 
 	// Set with the spares, before the first request is sent.
@@ -62,6 +62,7 @@ type conn struct {
 	writing  atomic.Int64 // seated requests, see burst.go
 	inFlight int
 	broken   bool
+	answered bool // a request, over HTTP/1.1
 }
 
 func newPool(base *url.URL, roots func() (*x509.CertPool, error), only1 bool, secrets int) *pool {
@@ -124,10 +125,15 @@ func (p *pool) newTransport(roots func() (*x509.CertPool, error), h2 bool) *http
 type dialedKey struct{}
 
 // get returns a connection with a place on it, a new one if none has and one
-// may be opened. Each get is followed by one put.
-func (p *pool) get(ctx context.Context) (*conn, error) {
+// may be opened, or if it has to be fresh. Each get is followed by one put.
+func (p *pool) get(ctx context.Context, fresh bool) (*conn, error) {
 	for {
 		p.mu.Lock()
+		if fresh {
+			p.dialing++
+			p.mu.Unlock()
+			return p.dial(ctx)
+		}
 		if c := p.free(); c != nil {
 			c.inFlight++
 			p.mu.Unlock()
@@ -220,9 +226,6 @@ func (p *pool) mayDial() bool {
 	for _, c := range p.conns {
 		if c.usable(p.only1) {
 			usable++
-			if !c.h2 {
-				limit = maxHTTP1Conns
-			}
 		}
 	}
 	if p.only1 {
@@ -261,6 +264,7 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 		return nil, net.ErrClosed
 	}
 	c.ClientConn = cc
+	p.only1 = p.only1 || !c.h2
 	p.conns = append(p.conns, c)
 	return c, nil
 }
@@ -323,6 +327,22 @@ func (p *pool) put(c *conn, left condition) {
 		p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
 	}
 	p.wake(1)
+}
+
+// settle says what a reply over HTTP/1.1, and what it was found to be, leave
+// its connection in. Any bytes that come next would answer the next request: a
+// second copy of this reply too, which a front may send. So another request is
+// sent only after a reply that cannot be taken for the answer to it; and where
+// it is none all the same, the request is sent again.
+func (c *conn) settle(ask request, r *reply, left condition, err *Error) condition {
+	if err != nil && r.status/100 == 2 && c.answered {
+		err.stale = true
+	}
+	c.answered = true
+	if err != nil || !r.object.names(ask.op) {
+		return finished
+	}
+	return left
 }
 
 func (p *pool) close() {

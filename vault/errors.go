@@ -62,6 +62,7 @@ type Error struct {
 	Err        error    // the cause, where there was no reply
 
 	retryAfter time.Duration // how long the server asks to wait; 0 if it does not
+	stale      bool          // the reply may be a second one to an earlier request
 }
 
 func (e *Error) Error() string {
@@ -91,7 +92,9 @@ func (e *Error) temporary() bool {
 	switch e.Reason {
 	case Unavailable:
 		return true
-	case Denied, Pending, NotFound, Protocol, Untrusted, BadRoots, Bug, TooMuch, BadProxy:
+	case Protocol:
+		return e.stale
+	case Denied, Pending, NotFound, Untrusted, BadRoots, Bug, TooMuch, BadProxy:
 		return false
 	}
 	return false

@@ -49,6 +49,9 @@ func parseList(namespace string, o object) ([]Listed, *Error) {
 	if !ok || json.Unmarshal(raw, &objects) != nil || objects == nil {
 		return nil, protocolError("the reply holds no list of secrets")
 	}
+	if of, ok := o.text("namespace"); ok && of != namespace {
+		return nil, protocolError("the listing is of another namespace than the one asked for")
+	}
 	items := make([]Listed, 0, len(objects))
 	seen := make(map[Ref]bool)
 	for _, item := range objects {

@@ -94,6 +94,26 @@ func (o object) tier() string {
 	return "other"
 }
 
+// names reports whether a good reply says which request it answers. One that
+// names another than it was taken for is an error already; and a token is
+// nothing that is read or listed.
+func (o object) names(op Op) bool {
+	_, path := o.text("path")
+	_, namespace := o.text("namespace")
+	_, key := o.text("key")
+	switch op {
+	case OpToken:
+		return true
+	case OpRead:
+		return path || namespace && key
+	case OpList:
+		return namespace
+	case OpApproval:
+		return false
+	}
+	return false
+}
+
 // message finds the error message in any of the envelopes that the vendor's
 // clients read.
 func (o object) message() string {
