@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -62,7 +63,7 @@ type conn struct {
 	writing  atomic.Int64 // seated requests, see burst.go
 	inFlight int
 	broken   bool
-	answered bool // a request, over HTTP/1.1
+	last     object // the reply before, over HTTP/1.1
 }
 
 func newPool(base *url.URL, roots func() (*x509.CertPool, error), only1 bool, secrets int) *pool {
@@ -333,12 +334,12 @@ func (p *pool) put(c *conn, left condition) {
 // its connection in. Any bytes that come next would answer the next request: a
 // second copy of this reply too, which a front may send. So another request is
 // sent only after a reply that cannot be taken for the answer to it; and where
-// it is none all the same, the request is sent again.
+// that one comes a second time all the same, the request is sent again.
 func (c *conn) settle(ask request, r *reply, left condition, err *Error) condition {
-	if err != nil && r.status/100 == 2 && c.answered {
-		err.stale = true
+	if err != nil {
+		err.stale = c.last != nil && reflect.DeepEqual(r.object, c.last)
 	}
-	c.answered = true
+	c.last = r.object
 	if err != nil || !r.object.names(ask.op) {
 		return finished
 	}

@@ -62,7 +62,7 @@ type Error struct {
 	Err        error    // the cause, where there was no reply
 
 	retryAfter time.Duration // how long the server asks to wait; 0 if it does not
-	stale      bool          // the reply may be a second one to an earlier request
+	stale      bool          // the reply is a second copy of the one before
 }
 
 func (e *Error) Error() string {
