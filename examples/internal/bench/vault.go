@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -107,6 +108,49 @@ func (l *counting) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err == nil {
 		l.n.Add(1)
+		c = &packing{Conn: c}
 	}
 	return c, err
+}
+
+// packTime is far less than a round trip, and more than the replies to one
+// packet of requests take.
+const packTime = 200 * time.Microsecond
+
+// packing holds what is written to a connection for a moment, so that many
+// replies share a packet. Front ends do that. The dev vault by itself writes
+// them one by one, and these fill the congestion window however the requests
+// came.
+type packing struct {
+	net.Conn
+	mu   sync.Mutex
+	held []byte
+	err  error
+}
+
+func (c *packing) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return 0, c.err
+	}
+	if len(c.held) == 0 {
+		time.AfterFunc(packTime, c.flush)
+	}
+	c.held = append(c.held, b...)
+	return len(b), nil
+}
+
+func (c *packing) flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.held) > 0 {
+		_, c.err = c.Conn.Write(c.held)
+		c.held = nil
+	}
+}
+
+func (c *packing) Close() error {
+	c.flush()
+	return c.Conn.Close()
 }
