@@ -60,7 +60,7 @@ type conn struct {
 	*http.ClientConn
 	tcp      net.Conn // what is below it, for cork
 	h2       bool
-	writing  atomic.Int64 // seated requests, see burst.go
+	writing  atomic.Int64 // seated requests, see batch.go
 	inFlight int
 	broken   bool
 	last     object // the reply before, over HTTP/1.1
