@@ -92,7 +92,7 @@ func newPipeline(t *testing.T, files map[string]string) *pipeline {
 	must(t, os.CopyFS(p.tree, os.DirFS("testdata/project")))
 	release := serveRelease(t)
 	for place, file := range files {
-		b, err := os.ReadFile(filepath.Join("..", file))
+		b, err := os.ReadFile(filepath.Join(root, "examples", file))
 		must(t, err)
 		must(t, os.MkdirAll(filepath.Dir(filepath.Join(p.tree, place)), 0o755))
 		must(t, os.WriteFile(filepath.Join(p.tree, place), []byte(release.Replace(string(b))), 0o644))
