@@ -50,6 +50,7 @@ type Config struct {
 	StopTimeout     time.Duration // from SIGTERM to SIGKILL
 	Install         string        // copy the binary there, and run nothing
 	Check           bool          // report, and run nothing
+	Lint            bool          // the part of Check without key and vault
 	JSON            bool          // of everything on stderr
 	Verbose         bool
 	Version         bool
@@ -150,6 +151,10 @@ var settings = []setting{
 		set: boolean(func(c *Config) *bool { return &c.Check }),
 	},
 	{
+		flag: "lint", help: "check syntax, names, files and the command, without key and vault; run nothing",
+		set: boolean(func(c *Config) *bool { return &c.Lint }),
+	},
+	{
 		flag: "install", arg: "PATH", help: "copy this binary to PATH, run nothing",
 		set: text(func(c *Config) *string { return &c.Install }),
 	},
@@ -208,7 +213,7 @@ func ParseConfig(args, environ []string) (Config, error) {
 func (c *Config) Supervises() bool { return c.Init || c.Mask || c.Watch > 0 }
 
 // runs reports whether a command is to be run.
-func (c *Config) runs() bool { return !c.Version && !c.Help && !c.Check && c.Install == "" }
+func (c *Config) runs() bool { return !c.Version && !c.Help && !c.Check && !c.Lint && c.Install == "" }
 
 // parseFlags returns the values given to each flag and the words after the
 // flags.

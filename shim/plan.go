@@ -45,7 +45,7 @@ func newPlan(cfg Config, budget *budget) (plan, exit.Errors) {
 	if !badMapping && !asked && len(cfg.Namespaces) == 0 {
 		problems = append(problems, p.nothingToDoError())
 	}
-	if badMapping || !p.empty() {
+	if (badMapping || !p.empty()) && !cfg.Lint {
 		problems = append(problems, p.loadCredentials(budget)...)
 	}
 	if len(cfg.Argv) > 0 && !p.names["PATH"] {

@@ -28,6 +28,7 @@ func check(watch *signalWatch, cfg shim.Config, stdout io.Writer, report *report
 	} else {
 		writeTable(stdout, result)
 	}
+	annotate(stdout, cfg, err)
 	report.tell(err, result.ExitCode)
 	return result.ExitCode
 }

@@ -54,6 +54,8 @@ func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (
 		return report.failure(err)
 	case cfg.Install != "":
 		return report.failure(install(cfg.Install))
+	case cfg.Lint:
+		return lint(watch, cfg, stdout, report)
 	case cfg.Check:
 		return check(watch, cfg, stdout, report)
 	case cfg.Watch == 0 && (cfg.Init || cfg.Mask):

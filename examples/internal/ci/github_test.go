@@ -140,6 +140,21 @@ func TestGitHubMask(t *testing.T) {
 	p.wantNoTrace(log)
 }
 
+// A stranger's pull request has no key, and its errors are marked all the same.
+func TestGitHubLintMarksLines(t *testing.T) {
+	p := newGitHub(t, "github-actions/deploy.yml")
+	must(t, os.WriteFile(filepath.Join(p.tree, "ass.env"), []byte("A=a/B\n\nB=50%\n"), 0o644))
+	p.workflow(`      - uses: actions/checkout@v4
+      - run: |
+          ` + assExec + ` --lint || echo "status $?"
+          echo "the step goes on"
+`)
+	const want = "::error file=ass.env,line=3::B: the value is not a secret path; a %25 in a path must be followed by two hex digits; write a literal one as %2525"
+	if status, log := p.act(); status != 0 || !strings.Contains(log, want) || !strings.Contains(log, "status 78") {
+		t.Errorf("got status %d, want 0 and %q:\n%s", status, want, log)
+	}
+}
+
 // The search finds what a step left behind.
 func TestSearchFindsTraces(t *testing.T) {
 	p := newGitHub(t, "github-actions/deploy.yml")

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/agent-secret-store/ass-exec/shim"
+	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/process"
+)
+
+// lint tells what is wrong with the mapping and with what it names.
+func lint(watch *signalWatch, cfg shim.Config, stdout io.Writer, report *reporter) int {
+	err := shim.Lint(watch.start, cfg, report.log)
+	if sig := watch.received(); sig != 0 {
+		report.stopped(sig)
+		watch.die(sig)
+	}
+	annotate(stdout, cfg, err)
+	return report.failure(err)
+}
+
+// maxAnnotations is how many errors GitHub shows of one step.
+const maxAnnotations = 10
+
+// place is what a message about a line of a file begins with.
+var place = regexp.MustCompile(`^(.+?):(\d+): `)
+
+// annotate has GitHub Actions show each problem at its line.
+func annotate(w io.Writer, cfg shim.Config, err error) {
+	if v, _ := process.LookupEnv(cfg.Environ, "GITHUB_ACTIONS"); v != "true" || cfg.JSON {
+		return
+	}
+	workspace, _ := process.LookupEnv(cfg.Environ, "GITHUB_WORKSPACE")
+	n := 0
+	for _, e := range exit.AsErrors(err) {
+		m := place.FindStringSubmatch(e.Msg)
+		if m == nil || n == maxAnnotations {
+			continue
+		}
+		if _, err := os.Stat(m[1]); err != nil {
+			continue // a host and its port
+		}
+		n++
+		fmt.Fprintf(w, "::error file=%s,line=%s::%s\n", commandProperty.Replace(inWorkspace(m[1], workspace)), m[2], commandText.Replace(printable(e.Msg[len(m[0]):])))
+	}
+}
+
+// inWorkspace names a file as the repository has it, if it is in there.
+func inWorkspace(file, workspace string) string {
+	abs, err := filepath.Abs(file)
+	if err != nil || workspace == "" {
+		return file
+	}
+	rel, err := filepath.Rel(workspace, abs)
+	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
+		return file
+	}
+	return rel
+}
+
+// How workflow commands spell what would end them.
+var (
+	commandText     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	commandProperty = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+)
