@@ -5,7 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim"
@@ -27,9 +27,6 @@ func lint(watch *signalWatch, cfg shim.Config, stdout io.Writer, report *reporte
 // maxAnnotations is how many errors GitHub shows of one step.
 const maxAnnotations = 10
 
-// place is what a message about a line of a file begins with.
-var place = regexp.MustCompile(`^(.+?):(\d+): `)
-
 // annotate has GitHub Actions show each problem at its line.
 func annotate(w io.Writer, cfg shim.Config, err error) {
 	if v, _ := process.LookupEnv(cfg.Environ, "GITHUB_ACTIONS"); v != "true" || cfg.JSON {
@@ -38,15 +35,16 @@ func annotate(w io.Writer, cfg shim.Config, err error) {
 	workspace, _ := process.LookupEnv(cfg.Environ, "GITHUB_WORKSPACE")
 	n := 0
 	for _, e := range exit.AsErrors(err) {
-		m := place.FindStringSubmatch(e.Msg)
-		if m == nil || n == maxAnnotations {
+		where, what, _ := strings.Cut(e.Msg, ": ")
+		file, line, _ := strings.Cut(where, ":")
+		if _, err := strconv.ParseUint(line, 10, 31); err != nil || n == maxAnnotations {
 			continue
 		}
-		if _, err := os.Stat(m[1]); err != nil {
+		if _, err := os.Stat(file); err != nil {
 			continue // a host and its port
 		}
 		n++
-		fmt.Fprintf(w, "::error file=%s,line=%s::%s\n", commandProperty.Replace(inWorkspace(m[1], workspace)), m[2], commandText.Replace(printable(e.Msg[len(m[0]):])))
+		fmt.Fprintf(w, "::error file=%s,line=%s::%s\n", commandProperty.Replace(inWorkspace(file, workspace)), line, commandText.Replace(printable(what)))
 	}
 }
 

@@ -82,6 +82,9 @@ func (r *Reference) set(name, value string, hasValue bool) error {
 		}
 		known = append(known, o.name)
 	}
+	if meant := Closest(name, known); meant != "" {
+		return fmt.Errorf("unknown option%s; did you mean %s?", quoteWord(name), meant)
+	}
 	last := len(known) - 1
 	return fmt.Errorf("unknown option%s; known are %s and %s", quoteWord(name), strings.Join(known[:last], ", "), known[last])
 }
