@@ -36,7 +36,8 @@ func annotate(w io.Writer, cfg shim.Config, err error) {
 	n := 0
 	for _, e := range exit.AsErrors(err) {
 		where, what, _ := strings.Cut(e.Msg, ": ")
-		file, line, _ := strings.Cut(where, ":")
+		i := max(0, strings.LastIndexByte(where, ':'))
+		file, line := where[:i], strings.TrimPrefix(where[i:], ":")
 		if _, err := strconv.ParseUint(line, 10, 31); err != nil || n == maxAnnotations {
 			continue
 		}
