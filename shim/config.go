@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -194,7 +193,7 @@ func ParseConfig(args, environ []string) (Config, error) {
 
 	var problems exit.Errors
 	if usageErr != nil {
-		problems = append(problems, usageError(usageErr.Error()))
+		problems = append(problems, flagError(usageErr, args))
 	}
 	for _, s := range settings {
 		problems = append(problems, s.apply(&cfg, given[s.flag], environ)...)
@@ -203,7 +202,7 @@ func ParseConfig(args, environ []string) (Config, error) {
 	cfg.Roots.CertDir, _ = process.LookupEnv(environ, "SSL_CERT_DIR")
 	problems = append(problems, cfg.validate()...)
 	if len(problems) == 0 && len(argv) == 0 && cfg.runs() {
-		problems = append(problems, usageError("no command to run"))
+		problems = append(problems, noCommandError())
 	}
 	return cfg, problems.OrNil()
 }
@@ -235,12 +234,6 @@ func parseFlags(args []string) (given map[string][]string, argv []string, err er
 		}
 	}
 	err = fs.Parse(args)
-	if err != nil {
-		err = errors.New(strings.NewReplacer(
-			"flag provided but not defined: -", "unknown flag --",
-			"argument: -", "argument: --",
-		).Replace(err.Error()))
-	}
 	return given, fs.Args(), err
 }
 
@@ -300,7 +293,7 @@ func text(field func(*Config) *string) func(*Config, string) error {
 
 func boolean(field func(*Config) *bool) func(*Config, string) error {
 	return func(c *Config, v string) error {
-		b, err := strconv.ParseBool(v)
+		b, err := parseBool(v)
 		if err != nil {
 			return errors.New("must be true or false")
 		}

@@ -57,6 +57,9 @@ func TestEveryMalformedSettingIsNamed(t *testing.T) {
 		code          int
 	}{
 		{[]string{"--nope"}, nil, "unknown flag --nope", 64},
+		{[]string{"-e", "X=1", "true"}, nil, "unknown flag -e", 64},
+		{[]string{"--preserve_env=1", "true"}, nil, "unknown flag --preserve_env; did you mean --preserve-env?", 64},
+		{[]string{"--init=enabled", "x"}, nil, "--init: must be true, false or group", 64},
 		{[]string{"--mapping"}, nil, "flag needs an argument: --mapping", 64},
 		{nil, nil, "no command to run", 64},
 		{[]string{"--timeout=fast", "x"}, nil, "--timeout: must be a duration such as 90s or 2m", 64},
@@ -104,6 +107,15 @@ func TestEntryWithoutANameSetsNothing(t *testing.T) {
 		cfg, err := ParseConfig([]string{"true"}, []string{entry})
 		if err != nil || cfg.Help || cfg.Version || cfg.Check || cfg.Install != "" {
 			t.Errorf("%q: got %v, help %v, version %v, check %v, install %q", entry, err, cfg.Help, cfg.Version, cfg.Check, cfg.Install)
+		}
+	}
+}
+
+func TestBooleansTakeOnAndOffToo(t *testing.T) {
+	for v, want := range map[string]bool{"on": true, "ON": true, "yes": true, "1": true, "off": false, "No": false, "0": false} {
+		cfg, err := ParseConfig([]string{"--mask=" + v, "true"}, []string{"ASS_INIT=" + v})
+		if err != nil || cfg.Mask != want || cfg.Init != want {
+			t.Errorf("%s: got %t, %t, %v", v, cfg.Mask, cfg.Init, err)
 		}
 	}
 }

@@ -1,0 +1,58 @@
+package shim
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
+)
+
+// flagError words what package flag says of the arguments, whose flags have two
+// dashes here.
+func flagError(err error, args []string) *exit.Error {
+	msg := strings.Replace(err.Error(), "argument: -", "argument: --", 1)
+	name, unknown := strings.CutPrefix(msg, "flag provided but not defined: -")
+	if !unknown {
+		return usageError(msg)
+	}
+	short := slices.ContainsFunc(args, func(arg string) bool {
+		arg, _, _ = strings.Cut(arg, "=")
+		return arg == "-"+name
+	})
+	if short {
+		e := usageError("unknown flag -" + name)
+		e.Hint = "options of docker run, such as -e, stand before the name of the image; those of ass-exec are in ass-exec --help"
+		return e
+	}
+	var known []string
+	for _, s := range settings {
+		if s.flag != "" {
+			known = append(known, s.flag)
+		}
+	}
+	e := usageError("unknown flag --" + name)
+	if meant := mapping.Closest(name, known); meant != "" {
+		e.Msg += "; did you mean --" + meant + "?"
+	}
+	return e
+}
+
+// noCommandError has the reason that images have.
+func noCommandError() *exit.Error {
+	e := usageError("no command to run")
+	e.Hint += `; an image that sets ENTRYPOINT loses the CMD of its base: repeat CMD ["..."] behind ENTRYPOINT ["/ass-exec"], which in its shell form, without brackets, loses every CMD`
+	return e
+}
+
+// parseBool takes what other programs' settings take, too.
+func parseBool(v string) (bool, error) {
+	switch strings.ToLower(v) {
+	case "on", "yes":
+		return true, nil
+	case "off", "no":
+		return false, nil
+	}
+	return strconv.ParseBool(v)
+}
