@@ -71,7 +71,8 @@ func (w *Watcher) Run(ctx context.Context, act func(*Start)) {
 	}
 }
 
-// poll returns a command if anything has changed, nil if nothing has.
+// poll returns a command if anything has changed, nil if nothing has. The
+// command gets what the poll found: another read might find something else.
 func (w *Watcher) poll(ctx context.Context) (*Start, error) {
 	w.session.Rewind()
 	polled := poll(ctx, w.session, w.p)
@@ -82,7 +83,7 @@ func (w *Watcher) poll(ctx context.Context) (*Start, error) {
 	if maps.Equal(now, w.last) {
 		return nil, nil
 	}
-	resolutions, err := complete(ctx, w.session, w.p, poll(ctx, w.session, w.p), w.log)
+	resolutions, err := complete(ctx, w.session, w.p, polled, w.log)
 	if err != nil {
 		return nil, err
 	}
