@@ -10,9 +10,9 @@ import (
 const (
 	firstPoll = 2 * time.Second
 	maxPoll   = 15 * time.Second
-	// settleTime is how long an approval that is granted may take to show in
+	// approvalLag is how long an approval that is granted may take to show in
 	// the answer to a token request.
-	settleTime = 15 * time.Second
+	approvalLag = 15 * time.Second
 )
 
 // Approval is a request that waits for a human.
@@ -32,7 +32,7 @@ type approval struct {
 
 // awaitApproval waits until a human has approved what pending says is needed,
 // and returns the token. The time it takes does not count against the budget.
-func (s *Session) awaitApproval(ctx context.Context, ask request, pending *Error) (Secret, *Error) {
+func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error) (Secret, *Error) {
 	if s.ApprovalTimeout <= 0 || pending.ApprovalID == "" {
 		return Secret{}, pending
 	}
@@ -64,7 +64,7 @@ func (s *Session) awaitApproval(ctx context.Context, ask request, pending *Error
 		switch status := strings.ToLower(state.status); status {
 		case "approved", "granted":
 			s.extend(s.clock().Sub(start))
-			return s.collect(ctx, ask, state, pending)
+			return s.collect(ctx, req, state, pending)
 		case "denied", "rejected":
 			return ended(Denied, "a human denied the approval", nil)
 		case "expired", "timed_out", "cancelled", "canceled":
@@ -77,9 +77,9 @@ func (s *Session) awaitApproval(ctx context.Context, ask request, pending *Error
 // poll asks once for the state of an approval. A fault that may pass counts as
 // no answer yet, since the wait has a limit of its own.
 func (s *Session) poll(ctx context.Context, id string) (approval, *Error) {
-	ask := request{op: OpApproval, path: id, method: http.MethodGet, url: "/v1/approvals/agent/" + id}
+	req := request{op: OpApproval, path: id, method: http.MethodGet, url: "/v1/approvals/agent/" + id}
 	var state approval
-	err := s.attempt(ctx, ask, s.Key, func(r *reply) (err *Error) {
+	err := s.attempt(ctx, req, s.Key, func(r *reply) (err *Error) {
 		state, err = parseApproval(r.object)
 		return err
 	})
@@ -113,13 +113,13 @@ func parseApproval(o object) (approval, *Error) {
 // collect gets the token of an approval that is granted: from its own state,
 // or by the same token request again. That one may still see the approval as
 // pending for a moment; a new approval would mean asking a human for ever.
-func (s *Session) collect(ctx context.Context, ask request, state approval, pending *Error) (Secret, *Error) {
+func (s *Session) collect(ctx context.Context, req request, state approval, pending *Error) (Secret, *Error) {
 	if !state.token.Empty() {
 		return state.token, nil
 	}
-	until := s.clock().Add(settleTime)
+	until := s.clock().Add(approvalLag)
 	for {
-		token, err := s.requestToken(ctx, ask)
+		token, err := s.requestToken(ctx, req)
 		if err == nil || err.Reason != Pending {
 			return token, err
 		}

@@ -7,13 +7,84 @@ import (
 	"time"
 )
 
-// seat is a place on a connection, given to one of many requests before any of
-// them is sent: so they are spread evenly, and it is known when the last one of
-// a connection is written.
-type seat struct{ c *conn }
+// Many secrets are read in a batch: all requests at once, in one round trip.
+// That takes three things.
+//
+//   - Extra connections. A new connection carries only so many bytes before the
+//     first of them is acknowledged. So for more secrets than fit there are a
+//     few more, opened while the token is asked for.
+//   - Slots. Each request of the batch gets its place on a connection before
+//     any is sent, which spreads them evenly and tells how many a connection
+//     has to write.
+//   - The cork. The kernel holds back what is written to a connection until the
+//     last of its slots is written, so that the requests share packets.
 
-// take returns the connection; only once, and not to a request without a seat.
-func (s *seat) take() (*conn, bool) {
+const (
+	// secretsPerConn is how many secrets' requests, and their replies, one
+	// congestion window carries.
+	secretsPerConn = 50
+	maxConns       = 8
+	// minRTTForExtraConns is the time to connect from which a round trip costs
+	// more than a handshake does.
+	minRTTForExtraConns = 5 * time.Millisecond
+)
+
+// extraConns are the connections that a number of secrets is worth beside the
+// first one.
+type extraConns struct {
+	n       int // yet to be opened
+	opening sync.WaitGroup
+	rtt     time.Duration // set before the first request is sent, if there are any
+}
+
+func newExtraConns(secrets int) extraConns {
+	return extraConns{n: min(maxConns, 1+secrets/secretsPerConn) - 1}
+}
+
+// openExtraConns opens them if the first connection took so long that round
+// trips cost something.
+func (p *pool) openExtraConns(took time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := p.extra.n
+	p.extra.n = 0
+	if n == 0 || took < minRTTForExtraConns {
+		return
+	}
+	p.extra.rtt = took
+	p.dialing += n
+	for range n {
+		p.extra.opening.Go(func() {
+			// One that fails is not needed: the first does the work too.
+			if c, err := p.dial(context.Background()); err == nil {
+				p.put(c, reusable)
+			}
+		})
+	}
+}
+
+// awaitExtraConns waits for them, which are due when the first connection has
+// brought the token, but for no longer than they may save.
+func (p *pool) awaitExtraConns(ctx context.Context) {
+	if p.extra.rtt == 0 {
+		return
+	}
+	open := make(chan struct{})
+	go func() { p.extra.opening.Wait(); close(open) }()
+	patience := time.NewTimer(p.extra.rtt)
+	defer patience.Stop()
+	select {
+	case <-open:
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+}
+
+// slot is the place of a request on a connection.
+type slot struct{ c *conn }
+
+// claim returns the connection; only once, and not to a request without a slot.
+func (s *slot) claim() (*conn, bool) {
 	if s == nil || s.c == nil {
 		return nil, false
 	}
@@ -22,55 +93,38 @@ func (s *seat) take() (*conn, bool) {
 	return c, true
 }
 
-// seats gives up to n requests a seat each, as far as there are free places on
-// HTTP/2 connections. Each has to be taken, and the place put back. The kernel
-// holds back what is written to these connections until all is.
-func (p *pool) seats(ctx context.Context, n int) []*seat {
-	seats := make([]*seat, n)
+// reserve gives up to n requests a slot each, as far as there are free places
+// on HTTP/2 connections, and corks these. Each slot has to be claimed, and the
+// connection put back.
+func (p *pool) reserve(ctx context.Context, n int) []*slot {
+	slots := make([]*slot, n)
 	if n < 2 {
-		return seats
+		return slots
 	}
-	p.awaitSpares(ctx)
+	p.awaitExtraConns(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := range seats {
+	for i := range slots {
 		c := p.free()
 		if c == nil || !c.h2 {
 			break
 		}
 		c.inFlight++
-		if c.writing.Add(1) == 1 {
+		if c.unwritten.Add(1) == 1 {
 			cork(c.tcp, true)
 		}
-		seats[i] = &seat{c}
+		slots[i] = &slot{c}
 	}
-	return seats
+	return slots
 }
 
-// bundle returns a context under which the seated request tells that it is
-// written. So does written, for one that failed before.
-func (c *conn) bundle(ctx context.Context) (_ context.Context, written func()) {
-	written = sync.OnceFunc(func() {
-		if c.writing.Add(-1) == 0 {
+// trackWrites returns a context under which a request with a slot tells that it
+// is written. So does onWritten, for one that failed before.
+func (c *conn) trackWrites(ctx context.Context) (_ context.Context, onWritten func()) {
+	onWritten = sync.OnceFunc(func() {
+		if c.unwritten.Add(-1) == 0 {
 			cork(c.tcp, false)
 		}
 	})
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: written}), written
-}
-
-// awaitSpares waits for the spare connections, which are due when the first
-// one has brought the token, but for no longer than they may save.
-func (p *pool) awaitSpares(ctx context.Context) {
-	if p.roundTrip == 0 {
-		return
-	}
-	open := make(chan struct{})
-	go func() { p.opening.Wait(); close(open) }()
-	patience := time.NewTimer(p.roundTrip)
-	defer patience.Stop()
-	select {
-	case <-open:
-	case <-patience.C:
-	case <-ctx.Done():
-	}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: onWritten}), onWritten
 }

@@ -120,10 +120,10 @@ func (s *Session) Read(ctx context.Context, refs []Ref) map[Ref]Result {
 			results[i].Err = err
 		}
 	} else {
-		seats := s.pool.seats(ctx, len(refs))
+		slots := s.pool.reserve(ctx, len(refs))
 		var wg sync.WaitGroup
 		for i, ref := range refs {
-			wg.Go(func() { results[i] = s.read(ctx, ref, seats[i]) })
+			wg.Go(func() { results[i] = s.read(ctx, ref, slots[i]) })
 		}
 		wg.Wait()
 	}
@@ -134,7 +134,7 @@ func (s *Session) Read(ctx context.Context, refs []Ref) map[Ref]Result {
 	return byRef
 }
 
-func (s *Session) read(ctx context.Context, ref Ref, seat *seat) (result Result) {
+func (s *Session) read(ctx context.Context, ref Ref, slot *slot) (result Result) {
 	defer func() {
 		// The panic's own text, and the dump of a goroutine that dies of it,
 		// may hold anything.
@@ -142,8 +142,8 @@ func (s *Session) read(ctx context.Context, ref Ref, seat *seat) (result Result)
 			result = Result{Err: &Error{Reason: Bug, Op: OpRead, Path: string(ref), Text: "internal error"}}
 		}
 	}()
-	ask := request{op: OpRead, path: string(ref), method: http.MethodGet, url: "/v1/secrets/" + ref.Escaped(), seat: seat}
-	result.Err = s.authorized(ctx, ask, func(r *reply) *Error {
+	req := request{op: OpRead, path: string(ref), method: http.MethodGet, url: "/v1/secrets/" + ref.Escaped(), slot: slot}
+	result.Err = s.authorized(ctx, req, func(r *reply) *Error {
 		var err *Error
 		result, err = parseSecret(ref, r.object)
 		return err
@@ -174,54 +174,54 @@ type request struct {
 	method string
 	url    string // escaped, from /v1 on
 	body   any    // sent as JSON if not nil
-	seat   *seat  // of its first attempt; may be nil
+	slot   *slot  // of its first attempt; may be nil
 	fresh  bool   // wants a connection that nothing was asked on
 }
 
 // do sends a request with bearer until it has an answer, a failure that no
 // retry can mend, or no time left, and hands a good reply to use.
-func (s *Session) do(ctx context.Context, ask request, bearer Secret, use func(*reply) *Error) *Error {
-	return s.retry(ctx, ask, func(ctx context.Context) *Error {
-		err := s.attempt(ctx, ask, bearer, use)
-		ask.fresh = err != nil && err.stale
+func (s *Session) do(ctx context.Context, req request, bearer Secret, use func(*reply) *Error) *Error {
+	return s.retry(ctx, req, func(ctx context.Context) *Error {
+		err := s.attempt(ctx, req, bearer, use)
+		req.fresh = err != nil && err.stale
 		return err
 	})
 }
 
 // attempt sends a request once and hands a good reply to use.
-func (s *Session) attempt(ctx context.Context, ask request, bearer Secret, use func(*reply) *Error) *Error {
+func (s *Session) attempt(ctx context.Context, req request, bearer Secret, use func(*reply) *Error) *Error {
 	start := time.Now()
-	c, seated := ask.seat.take()
-	if !seated {
+	c, reserved := req.slot.claim()
+	if !reserved {
 		var err error
-		if c, err = s.pool.get(ctx, ask.fresh); err != nil {
+		if c, err = s.pool.get(ctx, req.fresh); err != nil {
 			return connError(err, s.URL.Host, time.Since(start))
 		}
 	}
 	left := failed
 	defer func() { s.pool.put(c, left) }()
-	if seated {
-		var written func()
-		ctx, written = c.bundle(ctx)
-		defer written()
+	if reserved {
+		var onWritten func()
+		ctx, onWritten = c.trackWrites(ctx)
+		defer onWritten()
 	}
 	var r *reply
 	var err *Error
-	r, left, err = s.exchange(ctx, c, ask, bearer)
+	r, left, err = s.exchange(ctx, c, req, bearer)
 	if err != nil {
 		return err
 	}
-	if err = s.judge(ask, r, bearer); err == nil {
+	if err = s.classify(req, r, bearer); err == nil {
 		err = use(r)
 	}
 	if !c.h2 {
-		left = c.settle(ask, r, left, err)
+		left = c.settle(req, r, left, err)
 	}
 	return err
 }
 
 // exchange sends a request over a connection and reads the whole reply.
-func (s *Session) exchange(ctx context.Context, c *conn, ask request, bearer Secret) (*reply, condition, *Error) {
+func (s *Session) exchange(ctx context.Context, c *conn, req request, bearer Secret) (*reply, condition, *Error) {
 	// Only from here: the wait for a connection is no fault of the vault's.
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
@@ -229,11 +229,11 @@ func (s *Session) exchange(ctx context.Context, c *conn, ask request, bearer Sec
 	if s.received.Load() > maxRound {
 		return nil, reusable, connError(errTooMuch, s.URL.Host, 0)
 	}
-	req, err := s.newRequest(ctx, ask, bearer)
+	httpReq, err := s.newRequest(ctx, req, bearer)
 	if err != nil {
 		return nil, failed, &Error{Reason: Protocol, Text: "the request cannot be built", Err: err}
 	}
-	resp, err := c.RoundTrip(req)
+	resp, err := c.RoundTrip(httpReq)
 	if err != nil {
 		return nil, failed, connError(err, s.URL.Host, time.Since(start))
 	}
@@ -282,30 +282,30 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *Session) newRequest(ctx context.Context, ask request, bearer Secret) (*http.Request, error) {
+func (s *Session) newRequest(ctx context.Context, req request, bearer Secret) (*http.Request, error) {
 	var body io.Reader
-	if ask.body != nil {
-		b, err := json.Marshal(ask.body)
+	if req.body != nil {
+		b, err := json.Marshal(req.body)
 		if err != nil {
 			return nil, err
 		}
 		body = bytes.NewReader(b)
 	}
 	// Parsed, not joined: joining would clean the path.
-	u := s.URL.Scheme + "://" + s.URL.Host + strings.TrimSuffix(s.URL.EscapedPath(), "/") + ask.url
-	req, err := http.NewRequestWithContext(ctx, ask.method, u, body)
+	u := s.URL.Scheme + "://" + s.URL.Host + strings.TrimSuffix(s.URL.EscapedPath(), "/") + req.url
+	httpReq, err := http.NewRequestWithContext(ctx, req.method, u, body)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+bearer.Reveal())
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", s.UserAgent)
-	return req, nil
+	httpReq.Header.Set("Authorization", "Bearer "+bearer.Reveal())
+	httpReq.Header.Set("Accept", "application/json")
+	httpReq.Header.Set("Content-Type", "application/json")
+	httpReq.Header.Set("User-Agent", s.UserAgent)
+	return httpReq, nil
 }
 
-// judge turns every reply that is not the API's 2xx into an error, by status.
-func (s *Session) judge(ask request, r *reply, bearer Secret) *Error {
+// classify turns every reply that is not the API's 2xx into an error, by status.
+func (s *Session) classify(req request, r *reply, bearer Secret) *Error {
 	if r.status/100 == 2 && r.object != nil {
 		return nil
 	}
@@ -319,7 +319,7 @@ func (s *Session) judge(ask request, r *reply, bearer Secret) *Error {
 		e.Reason, e.Text = Denied, "not authorized"
 	case status == 403:
 		e.Reason, e.Text = Denied, "access denied"
-	case status == 404 && r.object.enveloped() && ask.op != OpToken:
+	case status == 404 && r.object.enveloped() && req.op != OpToken:
 		e.Reason, e.Text = NotFound, "not found"
 	case status == 407 && s.URL.Scheme == "http":
 		e.Reason, e.Text = BadProxy, "the proxy answered "+statusText(status)

@@ -121,9 +121,9 @@ func TestSecretsCostOneTokenAndOneReadEach(t *testing.T) {
 	}
 }
 
-// The kernel holds a connection's requests back until the last seated one is
+// The kernel holds a connection's requests back until the last reserved one is
 // written, and that one must not wait for a reply to the others.
-func TestSeatsAreWhatTheServerTakesAtOnce(t *testing.T) {
+func TestSlotsAreWhatTheServerTakesAtOnce(t *testing.T) {
 	c, v, _ := devClient(t, &http.HTTP2Config{MaxConcurrentStreams: 10}, devvault.Config{})
 	_, scopes := fill(v, 1)
 	s, err := c.Open(t.Context(), scopes)
@@ -132,19 +132,19 @@ func TestSeatsAreWhatTheServerTakesAtOnce(t *testing.T) {
 	}
 	defer s.Close()
 	s.pool.dialing++
-	spare, err := s.pool.dial(t.Context()) // has perhaps not been told of the limit
+	extra, err := s.pool.dial(t.Context()) // has perhaps not been told of the limit
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.pool.put(spare, reusable)
+	s.pool.put(extra, reusable)
 	taken := 0
-	for _, seat := range s.pool.seats(t.Context(), 50) {
-		if seat != nil {
+	for _, slot := range s.pool.reserve(t.Context(), 50) {
+		if slot != nil {
 			taken++
 		}
 	}
 	if taken != 20 {
-		t.Errorf("got %d seats on 2 connections of 10 streams each", taken)
+		t.Errorf("got %d slots on 2 connections of 10 streams each", taken)
 	}
 }
 
@@ -204,7 +204,7 @@ func TestWaitForAConnectionIsNoFaultOfTheVault(t *testing.T) {
 		c.OnRetry = func(e *Error, _ time.Duration) { t.Errorf("tried again: %v", e) }
 		s := &Session{Client: c, pool: newPool(c.URL, nil, true, 100)}
 		s.token, s.expires = NewSecret("token"), time.Now().Add(time.Hour)
-		s.pool.http1.DialContext = network.dial
+		s.pool.http1Transport.DialContext = network.dial
 		s.Rewind()
 		defer s.Close()
 		start := time.Now()

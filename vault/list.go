@@ -29,8 +29,8 @@ func (s *Session) List(ctx context.Context, namespace string) ([]Listed, *Error)
 }
 
 func (s *Session) list(ctx context.Context, namespace, address string) (items []Listed, err *Error) {
-	ask := request{op: OpList, path: namespace, method: http.MethodGet, url: address}
-	err = s.authorized(ctx, ask, func(r *reply) *Error {
+	req := request{op: OpList, path: namespace, method: http.MethodGet, url: address}
+	err = s.authorized(ctx, req, func(r *reply) *Error {
 		items, err = parseList(namespace, r.object)
 		if err == nil && paged(r, len(items)) {
 			return protocolError("the listing shows signs of paging, and no form of that is known")

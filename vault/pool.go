@@ -24,13 +24,6 @@ const (
 	tlsTimeout     = 5 * time.Second
 	maxStreams     = 100 // what servers commonly allow on one HTTP/2 connection
 	maxHTTP1Conns  = 6   // as browsers: a small server queues few, and drops the rest for a second
-
-	// One congestion window carries the requests, and the replies, of about
-	// this many secrets. More connections save round trips where these cost
-	// something, and must be opened at once to do so.
-	secretsPerConn = 50
-	maxConns       = 8
-	farAway        = 5 * time.Millisecond // to connect
 )
 
 // pool holds the connections to the vault. It opens them itself instead of
@@ -40,40 +33,35 @@ type pool struct {
 	scheme, address string
 	dialer          *dialer
 	transport       *http.Transport // HTTP/2 where the server has it
-	http1           *http.Transport
+	http1Transport  *http.Transport
 
-	mu      sync.Mutex
-	conns   []*conn
-	dialing int
-	closed  bool
-	spares  int             // connections to open beside a first one that is slow to open
-	only1   bool            // since the server did not take HTTP/2, or a connection of it failed
-	waiters []chan struct{} // of requests without a place, the first first
-
-	// Set with the spares, before the first request is sent.
-	opening   sync.WaitGroup
-	roundTrip time.Duration
+	mu        sync.Mutex
+	conns     []*conn
+	dialing   int
+	closed    bool
+	extra     extraConns
+	http1Only bool            // since the server did not take HTTP/2, or a connection of it failed
+	waiters   []chan struct{} // of requests without a place, the first first
 }
 
 // conn is one connection and the requests in flight on it.
 type conn struct {
 	*http.ClientConn
-	tcp      net.Conn // what is below it, for cork
-	h2       bool
-	writing  atomic.Int64 // seated requests, see batch.go
-	inFlight int
-	broken   bool
-	last     object // the reply before, over HTTP/1.1
+	tcp       net.Conn // what is below it, for cork
+	h2        bool
+	unwritten atomic.Int64 // requests with a slot; with the first of them it is corked
+	inFlight  int
+	broken    bool
+	last      object // the reply before, over HTTP/1.1
 }
 
-func newPool(base *url.URL, roots func() (*x509.CertPool, error), only1 bool, secrets int) *pool {
-	p := &pool{scheme: base.Scheme, address: base.Host, dialer: newDialer(), only1: only1}
-	p.spares = min(maxConns, 1+secrets/secretsPerConn) - 1
+func newPool(base *url.URL, roots func() (*x509.CertPool, error), http1Only bool, secrets int) *pool {
+	p := &pool{scheme: base.Scheme, address: base.Host, dialer: newDialer(), extra: newExtraConns(secrets), http1Only: http1Only}
 	if base.Port() == "" {
 		p.address = net.JoinHostPort(base.Hostname(), map[string]string{"http": "80", "https": "443"}[base.Scheme])
 	}
 	p.transport = p.newTransport(roots, true)
-	p.http1 = p.newTransport(roots, false)
+	p.http1Transport = p.newTransport(roots, false)
 	return p
 }
 
@@ -103,7 +91,7 @@ func (p *pool) newTransport(roots func() (*x509.CertPool, error), h2 bool) *http
 			return nil, err
 		}
 		if address == p.address {
-			p.openSpares(time.Since(start)) // a proxy may refuse us: it is asked once
+			p.openExtraConns(time.Since(start)) // a proxy may refuse us: it is asked once
 		}
 		if p.scheme == "https" {
 			// Here, because the roots are read while the connection is made,
@@ -187,7 +175,7 @@ func (p *pool) free() *conn {
 		if c.h2 {
 			limit = min(streams, c.Available()+c.InFlight())
 		}
-		if !c.usable(p.only1) || c.inFlight >= limit {
+		if !c.usable(p.http1Only) || c.inFlight >= limit {
 			continue
 		}
 		if best == nil || c.inFlight < best.inFlight {
@@ -212,8 +200,8 @@ func (p *pool) streams() int {
 	return streams
 }
 
-func (c *conn) usable(only1 bool) bool {
-	if c.broken || c.h2 && only1 || c.Err() != nil {
+func (c *conn) usable(http1Only bool) bool {
+	if c.broken || c.h2 && http1Only || c.Err() != nil {
 		return false
 	}
 	// An idle HTTP/2 connection without a free stream has seen a GOAWAY.
@@ -225,11 +213,11 @@ func (c *conn) usable(only1 bool) bool {
 func (p *pool) mayDial() bool {
 	usable, limit := 0, 1
 	for _, c := range p.conns {
-		if c.usable(p.only1) {
+		if c.usable(p.http1Only) {
 			usable++
 		}
 	}
-	if p.only1 {
+	if p.http1Only {
 		limit = maxHTTP1Conns
 	}
 	return usable+p.dialing < limit
@@ -238,8 +226,8 @@ func (p *pool) mayDial() bool {
 func (p *pool) dial(ctx context.Context) (*conn, error) {
 	p.mu.Lock()
 	transport := p.transport
-	if p.only1 {
-		transport = p.http1
+	if p.http1Only {
+		transport = p.http1Transport
 	}
 	p.mu.Unlock()
 
@@ -265,7 +253,7 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 		return nil, net.ErrClosed
 	}
 	c.ClientConn = cc
-	p.only1 = p.only1 || !c.h2
+	p.http1Only = p.http1Only || !c.h2
 	p.conns = append(p.conns, c)
 	return c, nil
 }
@@ -275,30 +263,6 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 func (p *pool) shun(c *conn) {
 	if c.tcp != nil {
 		p.dialer.shun(c.tcp.RemoteAddr().String())
-	}
-}
-
-// openSpares opens the further connections that many secrets are worth, if the
-// first one took so long that round trips cost something.
-func (p *pool) openSpares(took time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := p.spares
-	p.spares = 0
-	if took < farAway {
-		return
-	}
-	if n > 0 {
-		p.roundTrip = took
-	}
-	p.dialing += n
-	for range n {
-		p.opening.Go(func() {
-			// One that fails is not needed: the first does the work too.
-			if c, err := p.dial(context.Background()); err == nil {
-				p.put(c, reusable)
-			}
-		})
 	}
 }
 
@@ -319,11 +283,11 @@ func (p *pool) put(c *conn, left condition) {
 	defer p.mu.Unlock()
 	c.inFlight--
 	c.broken = c.broken || left != reusable
-	p.only1 = p.only1 || left == failed && c.h2
+	p.http1Only = p.http1Only || left == failed && c.h2
 	if left == failed {
 		p.shun(c)
 	}
-	if c.inFlight == 0 && !c.usable(p.only1) {
+	if c.inFlight == 0 && !c.usable(p.http1Only) {
 		_ = c.Close()
 		p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
 	}
@@ -335,12 +299,12 @@ func (p *pool) put(c *conn, left condition) {
 // second copy of this reply too, which a front may send. So another request is
 // sent only after a reply that cannot be taken for the answer to it; and where
 // that one comes a second time all the same, the request is sent again.
-func (c *conn) settle(ask request, r *reply, left condition, err *Error) condition {
+func (c *conn) settle(req request, r *reply, left condition, err *Error) condition {
 	if err != nil {
 		err.stale = c.last != nil && reflect.DeepEqual(r.object, c.last)
 	}
 	c.last = r.object
-	if err != nil || !r.object.names(ask.op) {
+	if err != nil || !r.object.names(req.op) {
 		return finished
 	}
 	return left

@@ -31,7 +31,7 @@ const (
 // retry calls try until it succeeds, fails for good, or the budget ends. What
 // it returns is the last failure of try's own with the number of attempts, not
 // the end of the budget.
-func (s *Session) retry(ctx context.Context, ask request, try func(context.Context) *Error) *Error {
+func (s *Session) retry(ctx context.Context, req request, try func(context.Context) *Error) *Error {
 	ctx, cancel := s.budget(ctx)
 	defer cancel()
 	var last *Error
@@ -46,7 +46,7 @@ func (s *Session) retry(ctx context.Context, ask request, try func(context.Conte
 		cutShort := ended(ctx)
 		if last == nil || !cutShort { // else the failure before it tells more
 			last = err
-			last.Op, last.Path, last.Attempts = ask.op, ask.path, attempts
+			last.Op, last.Path, last.Attempts = req.op, req.path, attempts
 		}
 		if cutShort || !err.temporary() {
 			return backoff.Permanent(err)
@@ -61,7 +61,7 @@ func (s *Session) retry(ctx context.Context, ask request, try func(context.Conte
 	}
 	err := backoff.RetryNotifyWithTimer(operation, backoff.WithContext(policy, ctx), notify, s.timer())
 	if err != nil && last == nil {
-		last = &Error{Reason: Unavailable, Op: ask.op, Path: ask.path, Text: "no time left", Err: err}
+		last = &Error{Reason: Unavailable, Op: req.op, Path: req.path, Text: "no time left", Err: err}
 	}
 	return last
 }

@@ -11,10 +11,10 @@ import (
 
 // issue asks for the session's token, and waits for a human if it takes one.
 func (s *Session) issue(ctx context.Context) *Error {
-	ask := s.tokenRequest()
-	token, err := s.requestToken(ctx, ask)
+	req := s.tokenRequest()
+	token, err := s.requestToken(ctx, req)
 	if err != nil && err.Reason == Pending {
-		token, err = s.awaitApproval(ctx, ask, err)
+		token, err = s.awaitApproval(ctx, req, err)
 		s.approved = true
 	}
 	if err != nil {
@@ -37,8 +37,8 @@ func (s *Session) tokenRequest() request {
 	}
 }
 
-func (s *Session) requestToken(ctx context.Context, ask request) (token Secret, err *Error) {
-	err = s.do(ctx, ask, s.Key, func(r *reply) *Error {
+func (s *Session) requestToken(ctx context.Context, req request) (token Secret, err *Error) {
+	err = s.do(ctx, req, s.Key, func(r *reply) *Error {
 		token, err = parseToken(r.object, s.Key)
 		return err
 	})
@@ -91,9 +91,9 @@ func (s *Session) refresh(ctx context.Context) *Error {
 
 // authorized is do with the session's token. One that is refused with 401 may
 // have expired or been used up: it is replaced once in a budget.
-func (s *Session) authorized(ctx context.Context, ask request, use func(*reply) *Error) *Error {
+func (s *Session) authorized(ctx context.Context, req request, use func(*reply) *Error) *Error {
 	token, _ := s.current()
-	err := s.do(ctx, ask, token, use)
+	err := s.do(ctx, req, token, use)
 	if err == nil || err.Status != http.StatusUnauthorized {
 		return err
 	}
@@ -104,7 +104,7 @@ func (s *Session) authorized(ctx context.Context, ask request, use func(*reply) 
 	if fresh == token {
 		return err
 	}
-	return s.do(ctx, ask, fresh, use)
+	return s.do(ctx, req, fresh, use)
 }
 
 func (s *Session) current() (token Secret, expired bool) {
