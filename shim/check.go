@@ -35,6 +35,7 @@ func Check(network func() context.Context, cfg Config, version string, log *slog
 	budget := newBudget(cfg.Timeout, network)
 	p, local := newPlan(cfg, budget)
 	p.warn(log)
+	p.warnOfPlainPaths(log)
 	resolutions := make([]resolution, len(p.bindings))
 	for i, b := range p.bindings {
 		resolutions[i].Binding = b

@@ -10,5 +10,6 @@ import (
 func Lint(network func() context.Context, cfg Config, log *slog.Logger) error {
 	p, problems := newPlan(cfg, newBudget(cfg.Timeout, network))
 	p.warn(log)
+	p.warnOfPlainPaths(log)
 	return problems.OrNil()
 }
