@@ -200,6 +200,7 @@ func ParseConfig(args, environ []string) (Config, error) {
 	}
 	cfg.Roots.CertFile, _ = process.LookupEnv(environ, "SSL_CERT_FILE")
 	cfg.Roots.CertDir, _ = process.LookupEnv(environ, "SSL_CERT_DIR")
+	problems = append(problems, cfg.expandHome()...)
 	problems = append(problems, cfg.validate()...)
 	if len(problems) == 0 && len(argv) == 0 && cfg.runs() {
 		problems = append(problems, noCommandError())

@@ -119,3 +119,20 @@ func TestBooleansTakeOnAndOffToo(t *testing.T) {
 		}
 	}
 }
+
+func TestTildeIsHome(t *testing.T) {
+	environ := []string{"ASS_AGENT_KEY_FILE=~/key", "ASS_CA_FILE=~/ca/~/x", "ASS_MAPPING=~user/a"}
+	cfg, err := ParseConfig([]string{"true"}, append(environ, "HOME=/home/u/"))
+	if err != nil || cfg.KeyFile != "/home/u/key" || cfg.Roots.CAFile != "/home/u/ca/~/x" || cfg.MappingFile != "~user/a" {
+		t.Errorf("got %q, %q, %q, %v", cfg.KeyFile, cfg.Roots.CAFile, cfg.MappingFile, err)
+	}
+	cfg, err = ParseConfig([]string{"--mapping=~/m", "true"}, []string{"HOME=/"})
+	if err != nil || cfg.MappingFile != "/m" {
+		t.Errorf("got %q, %v", cfg.MappingFile, err)
+	}
+	const want = "ASS_AGENT_KEY_FILE begins with ~/, and HOME is not set\n--mapping (ASS_MAPPING) begins with ~/, and HOME is not set"
+	_, err = ParseConfig([]string{"--mapping=~/m", "true"}, []string{"ASS_AGENT_KEY_FILE=~/key", "HOME="})
+	if err == nil || err.Error() != want || exit.Status(err) != 78 {
+		t.Errorf("got %v, %d; want %s", err, exit.Status(err), want)
+	}
+}
