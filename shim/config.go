@@ -36,6 +36,7 @@ type Config struct {
 	Namespaces   []string // to import whole
 	Resolve      []string // inherited variables that may hold references; or all, or none
 	PreserveEnv  bool
+	Preserve     []string // variables for which that is so alone; empty: for all
 	KeepAgentKey bool
 	Timeout      time.Duration // zero: no limit
 	TokenTTL     time.Duration
@@ -106,8 +107,8 @@ var settings = []setting{
 		set:  setResolve,
 	},
 	{
-		flag: "preserve-env", env: "ASS_PRESERVE_ENV", help: "a variable already set keeps its value",
-		set: boolean(func(c *Config) *bool { return &c.PreserveEnv }),
+		flag: "preserve-env", env: "ASS_PRESERVE_ENV", help: "a variable already set keeps its value; =NAME,NAME: those alone",
+		set: setPreserve,
 	},
 	{
 		flag: "keep-agent-key", env: "ASS_KEEP_AGENT_KEY", help: "pass the agent key on to the command",

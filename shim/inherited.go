@@ -182,21 +182,6 @@ func listNames(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// preserved returns the variables that --preserve-env keeps, which are those
-// with a value of their own: an empty one does not count, nor does a reference,
-// unless it is passed on as it is. Of copies the first counts.
-func preserved(c Config) map[string]bool {
-	if !c.PreserveEnv {
-		return nil
-	}
-	kept := make(map[string]bool)
-	for name, v := range firstValues(c.Environ) {
-		_, isReference, _ := mapping.ParseInherited(v)
-		kept[name] = v != "" && !(isReference && c.resolves(name))
-	}
-	return kept
-}
-
 // firstValues indexes an environment as getenv reads it: the first of copies
 // counts, and an entry without a name is none.
 func firstValues(environ []string) map[string]string {
