@@ -23,7 +23,7 @@ type snapshot struct {
 // listing is what a namespace holds, or why that is not known.
 type listing struct {
 	namespace string
-	items     []vault.Listed
+	items     []vault.SecretInfo
 	err       *vault.Error
 }
 
@@ -34,8 +34,8 @@ func open(ctx context.Context, p plan, left time.Duration, version string, log *
 		URL: c.URL, Key: p.key, Roots: p.roots, UserAgent: "ass-exec/" + version,
 		TokenTTL: c.TokenTTL, Timeout: left, ApprovalTimeout: c.ApprovalTimeout,
 		// It would have the standard library print the bearer.
-		HTTP1:   debugsHTTP2(c.Environ),
-		OnRetry: warnOfRetries(log), OnApproval: warnOfApproval(log),
+		HTTP1Only: debugsHTTP2(c.Environ),
+		OnRetry:   warnOfRetries(log), OnApproval: warnOfApproval(log),
 	}
 	session, err := client.Open(ctx, scopes(p.bindings, c.Namespaces))
 	if err != nil {

@@ -63,7 +63,7 @@ func (p *plan) loadCredentials(budget *budget) exit.Errors {
 	key, err := agentKey(p.cfg, budget)
 	p.key = key
 	problems = appendError(problems, err)
-	if p.cfg.Roots.Explicit() {
+	if p.cfg.Roots.Configured() {
 		if _, err := p.roots(); err != nil {
 			problems = append(problems, rootsError(err))
 		}

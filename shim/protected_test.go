@@ -43,7 +43,7 @@ func TestImportRefusesEveryProtectedName(t *testing.T) {
 		for _, name := range strings.Fields(line.names) {
 			ref := vault.Ref("app/" + strings.Replace(name, "*", "ANY", 1))
 			p := plan{}
-			bindings, problems := importListed(p, []listing{{namespace: "app", items: []vault.Listed{{Ref: ref}}}})
+			bindings, problems := importListed(p, []listing{{namespace: "app", items: []vault.SecretInfo{{Ref: ref}}}})
 			if len(bindings) != 0 || exit.Status(problems.OrNil()) != 78 {
 				t.Errorf("%s: got %v, %v", ref, bindings, problems)
 			}

@@ -32,7 +32,7 @@ type Watcher struct {
 func newWatcher(p plan, session *vault.Session, first snapshot, log *slog.Logger) *Watcher {
 	// The user who waits for a start is told of every trouble; a command
 	// that runs is not in any.
-	session.OnRetry, session.OnApproval = nil, nil
+	session.Quiet()
 	return &Watcher{p: p, session: session, log: log, last: fingerprints(first), wait: sleep}
 }
 
@@ -74,7 +74,7 @@ func (w *Watcher) Run(ctx context.Context, act func(*Start)) {
 // poll returns a command if anything has changed, nil if nothing has. The
 // command gets what the poll found: another read might find something else.
 func (w *Watcher) poll(ctx context.Context) (*Start, error) {
-	w.session.Rewind()
+	w.session.ResetBudget()
 	polled := poll(ctx, w.session, w.p)
 	if err := w.failure(polled); err != nil {
 		return nil, err

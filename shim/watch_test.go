@@ -234,7 +234,7 @@ func TestFingerprintsTellEveryChangeApart(t *testing.T) {
 		return vault.Result{Version: version, Value: vault.NewSecret(value)}
 	}
 	one := func(r vault.Result) snapshot { return snapshot{secrets: map[vault.Ref]vault.Result{"a/X": r}} }
-	list := func(items ...vault.Listed) snapshot { return snapshot{listings: []listing{{items: items}}} }
+	list := func(items ...vault.SecretInfo) snapshot { return snapshot{listings: []listing{{items: items}}} }
 	first := fmt.Sprint(fingerprints(one(secret(1, "v"))))
 	if strings.Contains(first, "v ") || strings.Contains(first, "v]") {
 		t.Errorf("the value is in %s", first)
@@ -242,8 +242,8 @@ func TestFingerprintsTellEveryChangeApart(t *testing.T) {
 	states := map[string]string{}
 	for name, s := range map[string]snapshot{
 		"first": one(secret(1, "v")), "version": one(secret(2, "v")), "value": one(secret(1, "w")), "gone": one(vault.Result{Err: &vault.Error{Reason: vault.NotFound}}),
-		"listed": list(vault.Listed{Ref: "a/X", Version: 1}), "another version": list(vault.Listed{Ref: "a/X", Version: 2}),
-		"another secret": list(vault.Listed{Ref: "a/X", Version: 1}, vault.Listed{Ref: "a/Y", Version: 1}),
+		"listed": list(vault.SecretInfo{Ref: "a/X", Version: 1}), "another version": list(vault.SecretInfo{Ref: "a/X", Version: 2}),
+		"another secret": list(vault.SecretInfo{Ref: "a/X", Version: 1}, vault.SecretInfo{Ref: "a/Y", Version: 1}),
 	} {
 		state := fmt.Sprint(fingerprints(s))
 		if other := states[state]; other != "" {

@@ -33,22 +33,22 @@ type approval struct {
 // awaitApproval waits until a human has approved what pending says is needed,
 // and returns the token. The time it takes does not count against the budget.
 func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error) (Secret, *Error) {
-	if s.ApprovalTimeout <= 0 || pending.ApprovalID == "" {
+	if s.client.ApprovalTimeout <= 0 || pending.ApprovalID == "" {
 		return Secret{}, pending
 	}
 	ended := func(reason Reason, text string, err error) (Secret, *Error) {
 		return Secret{}, &Error{Reason: reason, Op: OpApproval, ApprovalID: pending.ApprovalID, Text: text, Err: err}
 	}
-	start := s.clock()
-	until := start.Add(s.ApprovalTimeout)
+	start := s.client.clock()
+	until := start.Add(s.client.ApprovalTimeout)
 	var retryAfter time.Duration
 	for pause := firstPoll; ; pause = min(pause*3/2, maxPoll) {
-		left := until.Sub(s.clock())
+		left := until.Sub(s.client.clock())
 		if left <= 0 {
 			return ended(Pending, "the approval did not come in time", nil)
 		}
-		if s.OnApproval != nil {
-			s.OnApproval(Approval{ID: pending.ApprovalID, Scopes: s.scopes, Left: left})
+		if s.client.OnApproval != nil {
+			s.client.OnApproval(Approval{ID: pending.ApprovalID, Scopes: s.scopes, Left: left})
 		}
 		if err := s.sleep(ctx, min(max(pause, retryAfter), left)); err != nil {
 			return ended(Pending, "the wait for the approval was ended", err)
@@ -63,7 +63,7 @@ func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error
 		}
 		switch status := strings.ToLower(state.status); status {
 		case "approved", "granted":
-			s.extend(s.clock().Sub(start))
+			s.budget.extend(s.client.clock().Sub(start))
 			return s.collect(ctx, req, state, pending)
 		case "denied", "rejected":
 			return ended(Denied, "a human denied the approval", nil)
@@ -79,7 +79,7 @@ func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error
 func (s *Session) poll(ctx context.Context, id string) (approval, *Error) {
 	req := request{op: OpApproval, path: id, method: http.MethodGet, url: "/v1/approvals/agent/" + id}
 	var state approval
-	err := s.attempt(ctx, req, s.Key, func(r *reply) (err *Error) {
+	err := s.attempt(ctx, req, s.client.Key, func(r *reply) (err *Error) {
 		state, err = parseApproval(r.object)
 		return err
 	})
@@ -117,7 +117,7 @@ func (s *Session) collect(ctx context.Context, req request, state approval, pend
 	if !state.token.Empty() {
 		return state.token, nil
 	}
-	until := s.clock().Add(approvalLag)
+	until := s.client.clock().Add(approvalLag)
 	for {
 		token, err := s.requestToken(ctx, req)
 		if err == nil || err.Reason != Pending {
@@ -127,7 +127,7 @@ func (s *Session) collect(ctx context.Context, req request, state approval, pend
 			err.Text = "the approval " + pending.ApprovalID + " is granted, but the vault asks for another"
 			return Secret{}, err
 		}
-		if !s.clock().Before(until) {
+		if !s.client.clock().Before(until) {
 			err.Text = "the approval is granted, but the vault does not give the token"
 			return Secret{}, err
 		}
@@ -137,16 +137,9 @@ func (s *Session) collect(ctx context.Context, req request, state approval, pend
 	}
 }
 
-// extend gives the budget the time back that a human took.
-func (s *Session) extend(d time.Duration) {
-	if !s.deadline.IsZero() {
-		s.deadline = s.deadline.Add(d)
-	}
-}
-
 // sleep waits, on the same kind of timer as the retries.
 func (s *Session) sleep(ctx context.Context, d time.Duration) error {
-	timer := s.timer()
+	timer := s.client.timer()
 	defer timer.Stop()
 	timer.Start(max(0, d))
 	select {

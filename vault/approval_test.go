@@ -116,12 +116,12 @@ func TestApprovalsEndAsTheHumanDecides(t *testing.T) {
 				t.Errorf("got told %+v", told)
 			}
 			if tt.reason == 0 {
-				if err != nil || s.token.Reveal() != "t" {
+				if err != nil || s.token.secret.Reveal() != "t" {
 					t.Fatalf("got %v", err)
 				}
 				// The human's time is not the budget's.
-				if want := start.Add(tt.waited + c.Timeout); s.deadline.After(want) || s.deadline.Before(want.Add(-4*time.Second)) {
-					t.Errorf("got deadline %s, want about %s", s.deadline, want)
+				if want := start.Add(tt.waited + c.Timeout); s.budget.deadline.After(want) || s.budget.deadline.Before(want.Add(-4*time.Second)) {
+					t.Errorf("got deadline %s, want about %s", s.budget.deadline, want)
 				}
 				return
 			}

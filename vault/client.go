@@ -8,14 +8,12 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -37,8 +35,8 @@ type Client struct {
 	// ApprovalTimeout bounds the wait for a human's approval. Zero waits for
 	// none: then one that is needed is an Error at once.
 	ApprovalTimeout time.Duration
-	// HTTP1 keeps the client from using HTTP/2.
-	HTTP1 bool
+	// HTTP1Only keeps the client from using HTTP/2.
+	HTTP1Only bool
 	// OnRetry, if set, is told of every failed attempt before the wait that
 	// follows it. It is called from several goroutines.
 	OnRetry func(err *Error, wait time.Duration)
@@ -52,19 +50,11 @@ type Client struct {
 // Session is a scoped token and the connections it is used over. It is safe
 // for concurrent use. Close it.
 type Session struct {
-	*Client
-	pool     *pool
-	deadline time.Time // of the budget; zero: none
-	scopes   []string
-
-	refused  func() time.Time // when one of its requests was first refused for want of capacity
-	received atomic.Int64     // bytes of replies in this budget
-
-	mu       sync.Mutex // held while a token is asked for
-	token    Secret
-	expires  time.Time // by our clock and what was asked for
-	renewed  bool
-	approved bool // by a human
+	client Client // a copy: what a session changes is its own
+	scopes []string
+	pool   *pool
+	budget budget
+	token  tokenSource
 }
 
 // Result is what reading one secret came to.
@@ -82,14 +72,14 @@ func ReadScope(path string) string { return "secrets:read:" + path }
 // Open asks for a token with exactly these scopes. The error is an *Error, or
 // the context's.
 func (c *Client) Open(ctx context.Context, scopes []string) (*Session, error) {
-	s := &Session{Client: c, scopes: scopes}
+	s := &Session{client: *c, scopes: scopes}
 	load := sync.OnceValues(c.Roots)
 	if c.URL.Scheme == "https" {
 		// Reading the roots takes as long as connecting: do both at once.
 		go func() { _, _ = load() }()
 	}
-	s.pool = newPool(c.URL, load, c.HTTP1, len(scopes))
-	s.Rewind()
+	s.pool = newPool(c.URL, load, c.HTTP1Only, len(scopes))
+	s.ResetBudget()
 	if err := s.issue(ctx); err != nil {
 		s.Close()
 		return nil, err
@@ -97,16 +87,16 @@ func (c *Client) Open(ctx context.Context, scopes []string) (*Session, error) {
 	return s, nil
 }
 
-// Rewind begins a new budget for what is asked next, and allows a new token
-// for it. Nothing may be under way.
-func (s *Session) Rewind() {
-	if s.Timeout > 0 {
-		s.deadline = s.clock().Add(s.Timeout)
-	}
-	s.refused = sync.OnceValue(s.clock)
-	s.received.Store(0)
-	s.renewed = false
+// ResetBudget begins a new budget for what is asked next, and allows a new
+// token for it. Nothing may be under way.
+func (s *Session) ResetBudget() {
+	s.budget.now = s.client.clock
+	s.budget.reset(s.client.Timeout)
+	s.token.renewed = false
 }
+
+// Quiet ends the calls of OnRetry and OnApproval. Nothing may be under way.
+func (s *Session) Quiet() { s.client.OnRetry, s.client.OnApproval = nil, nil }
 
 // Close closes the session's connections. The token is left to expire.
 func (s *Session) Close() { s.pool.close() }
@@ -195,7 +185,7 @@ func (s *Session) attempt(ctx context.Context, req request, bearer Secret, use f
 	if !reserved {
 		var err error
 		if c, err = s.pool.get(ctx, req.fresh); err != nil {
-			return connError(err, s.URL.Host, time.Since(start))
+			return connError(err, s.client.URL.Host, time.Since(start))
 		}
 	}
 	left := failed
@@ -226,8 +216,8 @@ func (s *Session) exchange(ctx context.Context, c *conn, req request, bearer Sec
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	if s.received.Load() > maxRound {
-		return nil, reusable, connError(errTooMuch, s.URL.Host, 0)
+	if s.budget.received.Load() > maxRound {
+		return nil, reusable, connError(errTooMuch, s.client.URL.Host, 0)
 	}
 	httpReq, err := s.newRequest(ctx, req, bearer)
 	if err != nil {
@@ -235,12 +225,12 @@ func (s *Session) exchange(ctx context.Context, c *conn, req request, bearer Sec
 	}
 	resp, err := c.RoundTrip(httpReq)
 	if err != nil {
-		return nil, failed, connError(err, s.URL.Host, time.Since(start))
+		return nil, failed, connError(err, s.client.URL.Host, time.Since(start))
 	}
 	defer resp.Body.Close()
-	body, err := s.readBody(resp)
+	body, err := s.budget.readBody(resp)
 	if err != nil {
-		return nil, failed, connError(err, s.URL.Host, time.Since(start))
+		return nil, failed, connError(err, s.client.URL.Host, time.Since(start))
 	}
 	if len(body) > maxBody {
 		return nil, failed, &Error{Reason: Protocol, Status: resp.StatusCode, Text: "the reply is larger than 1 MiB"}
@@ -250,36 +240,6 @@ func (s *Session) exchange(ctx context.Context, c *conn, req request, bearer Sec
 		left = finished
 	}
 	return &reply{resp.StatusCode, resp.Header, parseObject(body)}, left, nil
-}
-
-// readBody reads a reply's body. All that are good are bounded together, as
-// their bytes come in: hundreds may do so at once.
-func (s *Session) readBody(resp *http.Response) ([]byte, error) {
-	m := &meter{r: io.LimitReader(resp.Body, maxBody+1), total: &s.received}
-	body, err := io.ReadAll(m)
-	if resp.StatusCode/100 != 2 || err != nil && !errors.Is(err, errTooMuch) {
-		s.received.Add(-m.n) // not kept
-	}
-	return body, err
-}
-
-// errTooMuch is what reading ends with once a round has had its share.
-var errTooMuch = errors.New("the replies are larger than 64 MiB together")
-
-// meter adds what it reads to a total.
-type meter struct {
-	r     io.Reader
-	total *atomic.Int64
-	n     int64
-}
-
-func (m *meter) Read(p []byte) (int, error) {
-	n, err := m.r.Read(p)
-	m.n += int64(n)
-	if m.total.Add(int64(n)) > maxRound {
-		return n, errTooMuch
-	}
-	return n, err
 }
 
 func (s *Session) newRequest(ctx context.Context, req request, bearer Secret) (*http.Request, error) {
@@ -292,7 +252,7 @@ func (s *Session) newRequest(ctx context.Context, req request, bearer Secret) (*
 		body = bytes.NewReader(b)
 	}
 	// Parsed, not joined: joining would clean the path.
-	u := s.URL.Scheme + "://" + s.URL.Host + strings.TrimSuffix(s.URL.EscapedPath(), "/") + req.url
+	u := s.client.URL.Scheme + "://" + s.client.URL.Host + strings.TrimSuffix(s.client.URL.EscapedPath(), "/") + req.url
 	httpReq, err := http.NewRequestWithContext(ctx, req.method, u, body)
 	if err != nil {
 		return nil, err
@@ -300,7 +260,7 @@ func (s *Session) newRequest(ctx context.Context, req request, bearer Secret) (*
 	httpReq.Header.Set("Authorization", "Bearer "+bearer.Reveal())
 	httpReq.Header.Set("Accept", "application/json")
 	httpReq.Header.Set("Content-Type", "application/json")
-	httpReq.Header.Set("User-Agent", s.UserAgent)
+	httpReq.Header.Set("User-Agent", s.client.UserAgent)
 	return httpReq, nil
 }
 
@@ -309,23 +269,23 @@ func (s *Session) classify(req request, r *reply, bearer Secret) *Error {
 	if r.status/100 == 2 && r.object != nil {
 		return nil
 	}
-	e := &Error{Status: r.status, Message: quote(r.object.message(), s.Key, bearer)}
+	e := &Error{Status: r.status, Message: quote(r.object.message(), s.client.Key, bearer)}
 	switch status := r.status; {
 	case status/100 == 2:
 		return &Error{Reason: Protocol, Status: status, Text: "the reply is not JSON"}
 	case status/100 == 3:
-		e.Reason, e.Text = Protocol, "redirected to "+redirectTarget(r.header, s.Key, bearer)+", which is not followed"
+		e.Reason, e.Text = Protocol, "redirected to "+redirectTarget(r.header, s.client.Key, bearer)+", which is not followed"
 	case status == 401:
 		e.Reason, e.Text = Denied, "not authorized"
 	case status == 403:
 		e.Reason, e.Text = Denied, "access denied"
 	case status == 404 && r.object.enveloped() && req.op != OpToken:
 		e.Reason, e.Text = NotFound, "not found"
-	case status == 407 && s.URL.Scheme == "http":
+	case status == 407 && s.client.URL.Scheme == "http":
 		e.Reason, e.Text = BadProxy, "the proxy answered "+statusText(status)
 	case status == 408 || status == 425 || status == 429 || status >= 500 && status != 501 && status != 505:
-		e.Reason, e.Text = Unavailable, s.URL.Host+" answered "+statusText(status)
-		e.retryAfter = retryAfter(r.header, s.clock())
+		e.Reason, e.Text = Unavailable, s.client.URL.Host+" answered "+statusText(status)
+		e.retryAfter = retryAfter(r.header, s.client.clock())
 	default:
 		e.Reason, e.Text = Protocol, "unexpected reply "+statusText(status)
 	}

@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -298,15 +299,17 @@ func TestRefusalsForWantOfCapacityAreSpread(t *testing.T) {
 		now := time.Now()
 		last := &tt.err
 		p := &policy{
-			last: &last, now: func() time.Time { return now },
-			refused: func() time.Time { return now.Add(-tt.since) },
+			last: &last, budget: &budget{
+				now:          func() time.Time { return now },
+				firstRefusal: func() time.Time { return now.Add(-tt.since) },
+			},
 		}
 		if tt.budget > 0 {
-			p.deadline = now.Add(tt.budget)
+			p.budget.deadline = now.Add(tt.budget)
 		}
 		low, high := time.Duration(math.MaxInt64), time.Duration(0)
 		for range 10000 {
-			p.BackOff, p.refusals = new(Session).jitter(), tt.refusals
+			p.BackOff, p.refusals = jitter(), tt.refusals
 			wait := p.NextBackOff()
 			low, high = min(low, wait), max(high, wait)
 		}
@@ -319,15 +322,15 @@ func TestRefusalsForWantOfCapacityAreSpread(t *testing.T) {
 
 // It is the session that is refused first, not each of its requests, and anew
 // with each budget.
-func TestSessionKnowsWhenItWasFirstRefused(t *testing.T) {
+func TestBudgetKnowsWhenItWasFirstRefused(t *testing.T) {
 	now := time.Now()
-	s := &Session{Client: &Client{now: func() time.Time { return now }}}
+	b := &budget{now: func() time.Time { return now }}
 	for range 2 {
-		s.Rewind()
+		b.reset(0)
 		now = now.Add(time.Hour)
 		want := now
 		for range 2 {
-			if got := s.refused(); !got.Equal(want) {
+			if got := b.firstRefusal(); !got.Equal(want) {
 				t.Errorf("got %s too late", got.Sub(want))
 			}
 			now = now.Add(time.Second)
@@ -346,6 +349,37 @@ func TestRetryEndsWithoutAWaitThatLeavesNoTime(t *testing.T) {
 	}
 }
 
+// A watch is quiet; the client, and what else was opened with it, is not.
+func TestSessionIsQuietByItself(t *testing.T) {
+	c, _ := testClient(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) })
+	c.newTimer = nil
+	c.Timeout = 300 * time.Millisecond
+	for _, quiet := range []bool{true, false} {
+		var told atomic.Int64
+		c.OnRetry = func(*Error, time.Duration) { told.Add(1) }
+		s, err := c.Open(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if quiet {
+			s.Quiet()
+		}
+		for told.Load() == 0 { // full jitter may leave no time for a second attempt
+			s.ResetBudget()
+			if r := s.Read(t.Context(), []Ref{"a/B"})["a/B"]; r.Err == nil {
+				t.Fatal("got no error")
+			}
+			if quiet {
+				break
+			}
+		}
+		if quiet == (told.Load() > 0) || c.OnRetry == nil {
+			t.Errorf("quiet %v: told %d times, OnRetry is kept: %v", quiet, told.Load(), c.OnRetry != nil)
+		}
+	}
+}
+
 // Every read of the next look would be refused first.
 func TestExpiredTokenIsReplacedBeforeItIsUsed(t *testing.T) {
 	now := time.Now()
@@ -360,7 +394,7 @@ func TestExpiredTokenIsReplacedBeforeItIsUsed(t *testing.T) {
 	}
 	defer s.Close()
 	for range 2 {
-		s.Rewind()
+		s.ResetBudget()
 		for ref, r := range s.Read(context.Background(), refs) {
 			if r.Err != nil {
 				t.Errorf("%s: %v", ref, r.Err)
@@ -453,7 +487,9 @@ func (l *late) Deadline() (time.Time, bool) { return l.deadline, true }
 
 func TestBudgetThatEndsBeforeItsTimerFiresKeepsTheLastRealError(t *testing.T) {
 	c, _ := clientOf(t, http.NotFoundHandler()) // never asked
-	s := &Session{Client: c, refused: sync.OnceValue(c.clock)}
+	c.Timeout = 0
+	s := &Session{client: *c}
+	s.ResetBudget()
 	ctx := &late{t.Context(), time.Now().Add(time.Hour)}
 	replies := []*Error{{Reason: Unavailable, Text: "refused"}, {Reason: Unavailable, Text: "timed out"}}
 	got := s.retry(ctx, request{op: OpToken}, func(context.Context) *Error {
@@ -470,7 +506,7 @@ func TestBudgetThatEndsBeforeItsTimerFiresKeepsTheLastRealError(t *testing.T) {
 	}
 }
 
-func TestSecretIsPrintedByNothing(t *testing.T) {
+func TestSecretNeverFormats(t *testing.T) {
 	s := NewSecret(canaryValue)
 	holder := struct {
 		S Secret

@@ -202,10 +202,10 @@ func TestWaitForAConnectionIsNoFaultOfTheVault(t *testing.T) {
 
 		c := &Client{URL: &url.URL{Scheme: "http", Host: "vault"}, Timeout: time.Minute}
 		c.OnRetry = func(e *Error, _ time.Duration) { t.Errorf("tried again: %v", e) }
-		s := &Session{Client: c, pool: newPool(c.URL, nil, true, 100)}
-		s.token, s.expires = NewSecret("token"), time.Now().Add(time.Hour)
+		s := &Session{client: *c, pool: newPool(c.URL, nil, true, 100)}
+		s.token.secret, s.token.expires = NewSecret("token"), time.Now().Add(time.Hour)
 		s.pool.http1Transport.DialContext = network.dial
-		s.Rewind()
+		s.ResetBudget()
 		defer s.Close()
 		start := time.Now()
 		var refs []Ref

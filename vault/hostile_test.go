@@ -114,7 +114,7 @@ func TestRepliesOfARoundAreBoundedTogether(t *testing.T) {
 		if (failed > 0) != (over > 0) {
 			t.Errorf("%d bytes too many: got %d failures", over, failed)
 		}
-		s.Rewind()
+		s.ResetBudget()
 		if got := s.Read(context.Background(), refs[1:2])[refs[1]]; got.Err != nil {
 			t.Errorf("the next round: got %v", got.Err)
 		}

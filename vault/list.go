@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Listed is a secret as a listing shows it: without its value.
-type Listed struct {
+// SecretInfo is a secret as a listing shows it: without its value.
+type SecretInfo struct {
 	Ref     Ref
 	Version int64
 	Tier    string
@@ -18,7 +18,7 @@ type Listed struct {
 
 // List returns every secret of a namespace and of the namespaces below it that
 // the server shows, in its order. It is all of them or an error.
-func (s *Session) List(ctx context.Context, namespace string) ([]Listed, *Error) {
+func (s *Session) List(ctx context.Context, namespace string) ([]SecretInfo, *Error) {
 	items, err := s.list(ctx, namespace, "/v1/secrets?namespace="+url.QueryEscape(namespace))
 	if err != nil && (err.Status == 404 || err.Status == 405 || err.Status == 422) && !strings.Contains(namespace, "/") {
 		// A server without the query form has the path form. Of a namespace
@@ -28,7 +28,7 @@ func (s *Session) List(ctx context.Context, namespace string) ([]Listed, *Error)
 	return items, err
 }
 
-func (s *Session) list(ctx context.Context, namespace, address string) (items []Listed, err *Error) {
+func (s *Session) list(ctx context.Context, namespace, address string) (items []SecretInfo, err *Error) {
 	req := request{op: OpList, path: namespace, method: http.MethodGet, url: address}
 	err = s.authorized(ctx, req, func(r *reply) *Error {
 		items, err = parseList(namespace, r.object)
@@ -40,7 +40,7 @@ func (s *Session) list(ctx context.Context, namespace, address string) (items []
 	return items, err
 }
 
-func parseList(namespace string, o object) ([]Listed, *Error) {
+func parseList(namespace string, o object) ([]SecretInfo, *Error) {
 	raw, ok := o["items"]
 	if !ok {
 		raw, ok = o["secrets"]
@@ -52,7 +52,7 @@ func parseList(namespace string, o object) ([]Listed, *Error) {
 	if of, ok := o.text("namespace"); ok && of != namespace {
 		return nil, protocolError("the listing is of another namespace than the one asked for")
 	}
-	items := make([]Listed, 0, len(objects))
+	items := make([]SecretInfo, 0, len(objects))
 	seen := make(map[Ref]bool)
 	for _, item := range objects {
 		ref, err := itemRef(namespace, item)
@@ -61,7 +61,7 @@ func parseList(namespace string, o object) ([]Listed, *Error) {
 		}
 		if !seen[ref] {
 			seen[ref] = true
-			items = append(items, Listed{ref, item.integer("version"), item.tier()})
+			items = append(items, SecretInfo{ref, item.integer("version"), item.tier()})
 		}
 	}
 	return items, nil

@@ -148,7 +148,7 @@ func (o object) enveloped() bool {
 	return o.has("error") || o.has("detail")
 }
 
-// quote makes a server's text fit for an operator's log: the credentials cut
+// quote makes a server's text fit for a user's log: the credentials cut
 // out, control characters escaped, at most maxMessage characters.
 func quote(text string, secrets ...Secret) string {
 	for _, s := range secrets {

@@ -32,7 +32,7 @@ const (
 // it returns is the last failure of try's own with the number of attempts, not
 // the end of the budget.
 func (s *Session) retry(ctx context.Context, req request, try func(context.Context) *Error) *Error {
-	ctx, cancel := s.budget(ctx)
+	ctx, cancel := s.budget.context(ctx)
 	defer cancel()
 	var last *Error
 	attempts := 0
@@ -53,13 +53,13 @@ func (s *Session) retry(ctx context.Context, req request, try func(context.Conte
 		}
 		return err
 	}
-	policy := &policy{BackOff: s.jitter(), last: &last, deadline: s.deadline, refused: s.refused, now: s.clock}
+	policy := &policy{BackOff: jitter(), last: &last, budget: &s.budget}
 	notify := func(_ error, wait time.Duration) {
-		if s.OnRetry != nil {
-			s.OnRetry(last, wait)
+		if s.client.OnRetry != nil {
+			s.client.OnRetry(last, wait)
 		}
 	}
-	err := backoff.RetryNotifyWithTimer(operation, backoff.WithContext(policy, ctx), notify, s.timer())
+	err := backoff.RetryNotifyWithTimer(operation, backoff.WithContext(policy, ctx), notify, s.client.timer())
 	if err != nil && last == nil {
 		last = &Error{Reason: Unavailable, Op: req.op, Path: req.path, Text: "no time left", Err: err}
 	}
@@ -73,14 +73,7 @@ func ended(ctx context.Context) bool {
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
-func (s *Session) budget(ctx context.Context) (context.Context, context.CancelFunc) {
-	if s.deadline.IsZero() {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, s.deadline.Sub(s.clock()))
-}
-
-func (s *Session) jitter() backoff.BackOff {
+func jitter() backoff.BackOff {
 	b := backoff.NewExponentialBackOff()
 	// A factor of one makes it zero to twice the interval: full jitter.
 	b.InitialInterval, b.MaxInterval = firstWait/2, maxWait/2
@@ -96,20 +89,18 @@ func (s *Session) jitter() backoff.BackOff {
 type policy struct {
 	backoff.BackOff
 	last     **Error
-	deadline time.Time
-	refused  func() time.Time // the first call tells now
-	now      func() time.Time
+	budget   *budget
 	refusals int // of this request, without a time to come back
 }
 
 func (p *policy) NextBackOff() time.Duration {
 	wait, left := p.BackOff.NextBackOff(), time.Duration(math.MaxInt64)
-	if !p.deadline.IsZero() {
-		left = p.deadline.Sub(p.now())
+	if !p.budget.deadline.IsZero() {
+		left = p.budget.deadline.Sub(p.budget.now())
 	}
 	if err := *p.last; err.Status == http.StatusTooManyRequests || err.retryAfter > 0 {
-		first := p.refused()
-		window := spread - p.now().Sub(first)
+		first := p.budget.firstRefusal()
+		window := spread - p.budget.now().Sub(first)
 		if err.retryAfter == 0 {
 			window = min(window, firstSpread<<min(2*p.refusals, 4))
 			p.refusals++

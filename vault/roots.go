@@ -29,9 +29,9 @@ func (e *RootsError) Error() string { return e.Setting + ": " + e.Err.Error() }
 
 func (e *RootsError) Unwrap() error { return e.Err }
 
-// Explicit reports whether the operator named the roots, so that a mistake in
+// Configured reports whether the user named the roots, so that a mistake in
 // them can be told before anything is sent.
-func (r Roots) Explicit() bool { return r.CAFile != "" || r.CertFile != "" || r.CertDir != "" }
+func (r Roots) Configured() bool { return r.CAFile != "" || r.CertFile != "" || r.CertDir != "" }
 
 // Load reads the roots. A nil pool stands for the platform's own verifier.
 func (r Roots) Load() (*x509.CertPool, error) {
@@ -39,7 +39,7 @@ func (r Roots) Load() (*x509.CertPool, error) {
 	if r.CAFile != "" {
 		return pool, addFile(pool, "--ca-file", r.CAFile)
 	}
-	if !r.Explicit() {
+	if !r.Configured() {
 		return systemRoots(), nil
 	}
 	if r.CertFile != "" {

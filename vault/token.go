@@ -6,8 +6,19 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
+
+// tokenSource is the token of a session, and what is known about getting
+// another.
+type tokenSource struct {
+	mu       sync.Mutex // held while a token is asked for
+	secret   Secret
+	expires  time.Time // by our clock and what was asked for
+	renewed  bool      // in this budget
+	approved bool      // by a human
+}
 
 // issue asks for the session's token, and waits for a human if it takes one.
 func (s *Session) issue(ctx context.Context) *Error {
@@ -15,19 +26,19 @@ func (s *Session) issue(ctx context.Context) *Error {
 	token, err := s.requestToken(ctx, req)
 	if err != nil && err.Reason == Pending {
 		token, err = s.awaitApproval(ctx, req, err)
-		s.approved = true
+		s.token.approved = true
 	}
 	if err != nil {
 		err.Scopes = s.scopes
 		return err
 	}
-	s.token, s.expires = token, s.clock().Add(s.ttl())
+	s.token.secret, s.token.expires = token, s.client.clock().Add(s.ttl())
 	return nil
 }
 
 // ttl is the lifetime that is asked for.
 func (s *Session) ttl() time.Duration {
-	return max(1, (s.TokenTTL+time.Minute-1)/time.Minute) * time.Minute
+	return max(1, (s.client.TokenTTL+time.Minute-1)/time.Minute) * time.Minute
 }
 
 func (s *Session) tokenRequest() request {
@@ -38,8 +49,8 @@ func (s *Session) tokenRequest() request {
 }
 
 func (s *Session) requestToken(ctx context.Context, req request) (token Secret, err *Error) {
-	err = s.do(ctx, req, s.Key, func(r *reply) *Error {
-		token, err = parseToken(r.object, s.Key)
+	err = s.do(ctx, req, s.client.Key, func(r *reply) *Error {
+		token, err = parseToken(r.object, s.client.Key)
 		return err
 	})
 	return token, err
@@ -108,27 +119,27 @@ func (s *Session) authorized(ctx context.Context, req request, use func(*reply) 
 }
 
 func (s *Session) current() (token Secret, expired bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.token, s.clock().After(s.expires)
+	s.token.mu.Lock()
+	defer s.token.mu.Unlock()
+	return s.token.secret, s.client.clock().After(s.token.expires)
 }
 
 // renew replaces the token that was refused, unless another request has done
 // so already, it was done before, or a human would have to be asked again.
 func (s *Session) renew(ctx context.Context, refused Secret) *Error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.token != refused || s.renewed || s.approved {
+	s.token.mu.Lock()
+	defer s.token.mu.Unlock()
+	if s.token.secret != refused || s.token.renewed || s.token.approved {
 		return nil
 	}
-	s.renewed = true
+	s.token.renewed = true
 	token, err := s.requestToken(ctx, s.tokenRequest())
 	if err == nil {
-		s.token, s.expires = token, s.clock().Add(s.ttl())
+		s.token.secret, s.token.expires = token, s.client.clock().Add(s.ttl())
 	}
 	return err
 }
 
 // Approved reports whether a human approved the token: then no other is asked
 // for.
-func (s *Session) Approved() bool { return s.approved }
+func (s *Session) Approved() bool { return s.token.approved }
