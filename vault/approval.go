@@ -77,7 +77,7 @@ func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error
 // poll asks once for the state of an approval. A fault that may pass counts as
 // no answer yet, since the wait has a limit of its own.
 func (s *Session) poll(ctx context.Context, id string) (approval, *Error) {
-	req := request{op: OpApproval, path: id, method: http.MethodGet, url: "/v1/approvals/agent/" + id}
+	req := request{op: OpApproval, method: http.MethodGet, url: "/v1/approvals/agent/" + id}
 	var state approval
 	err := s.attempt(ctx, req, s.client.Key, func(r *reply) (err *Error) {
 		state, err = parseApproval(r.object)

@@ -129,10 +129,10 @@ func (s *Session) read(ctx context.Context, ref Ref, slot *slot) (result Result)
 		// The panic's own text, and the dump of a goroutine that dies of it,
 		// may hold anything.
 		if recover() != nil {
-			result = Result{Err: &Error{Reason: Bug, Op: OpRead, Path: string(ref), Text: "internal error"}}
+			result = Result{Err: &Error{Reason: Bug, Op: OpRead, Text: "internal error"}}
 		}
 	}()
-	req := request{op: OpRead, path: string(ref), method: http.MethodGet, url: "/v1/secrets/" + ref.Escaped(), slot: slot}
+	req := request{op: OpRead, method: http.MethodGet, url: "/v1/secrets/" + ref.Escaped(), slot: slot}
 	result.Err = s.authorized(ctx, req, func(r *reply) *Error {
 		var err *Error
 		result, err = parseSecret(ref, r.object)
@@ -160,7 +160,6 @@ func protocolError(text string) *Error { return &Error{Reason: Protocol, Text: t
 // request is one request, to be sent as often as it takes.
 type request struct {
 	op     Op
-	path   string // for messages
 	method string
 	url    string // escaped, from /v1 on
 	body   any    // sent as JSON if not nil

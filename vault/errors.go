@@ -52,7 +52,6 @@ const (
 type Error struct {
 	Reason     Reason
 	Op         Op
-	Path       string   // the secret or the namespace; empty for a token
 	Status     int      // HTTP status; 0 if there was no reply
 	Text       string   // what went wrong
 	Message    string   // the message of the server's own error envelope, if any

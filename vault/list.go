@@ -13,7 +13,6 @@ import (
 type SecretInfo struct {
 	Ref     Ref
 	Version int64
-	Tier    string
 }
 
 // List returns every secret of a namespace and of the namespaces below it that
@@ -29,7 +28,7 @@ func (s *Session) List(ctx context.Context, namespace string) ([]SecretInfo, *Er
 }
 
 func (s *Session) list(ctx context.Context, namespace, address string) (items []SecretInfo, err *Error) {
-	req := request{op: OpList, path: namespace, method: http.MethodGet, url: address}
+	req := request{op: OpList, method: http.MethodGet, url: address}
 	err = s.authorized(ctx, req, func(r *reply) *Error {
 		items, err = parseList(namespace, r.object)
 		if err == nil && paged(r, len(items)) {
@@ -57,11 +56,11 @@ func parseList(namespace string, o object) ([]SecretInfo, *Error) {
 	for _, item := range objects {
 		ref, err := itemRef(namespace, item)
 		if err != nil {
-			return nil, protocolError("the listing holds an item that is none of " + quote(namespace) + ": " + err.Error())
+			return nil, protocolError("the listing holds an item outside " + quote(namespace) + ": " + err.Error())
 		}
 		if !seen[ref] {
 			seen[ref] = true
-			items = append(items, SecretInfo{ref, item.integer("version"), item.tier()})
+			items = append(items, SecretInfo{ref, item.integer("version")})
 		}
 	}
 	return items, nil
@@ -77,7 +76,7 @@ func itemRef(asked string, item object) (Ref, error) {
 	namespace := asked
 	if item.has("namespace") {
 		if namespace, ok = item.text("namespace"); !ok {
-			return "", errors.New("its namespace is no string")
+			return "", errors.New("its namespace is not a string")
 		}
 	}
 	if namespace != asked && !strings.HasPrefix(namespace, asked+"/") {

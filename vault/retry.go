@@ -46,7 +46,7 @@ func (s *Session) retry(ctx context.Context, req request, try func(context.Conte
 		cutShort := ended(ctx)
 		if last == nil || !cutShort { // else the failure before it tells more
 			last = err
-			last.Op, last.Path, last.Attempts = req.op, req.path, attempts
+			last.Op, last.Attempts = req.op, attempts
 		}
 		if cutShort || !err.temporary() {
 			return backoff.Permanent(err)
@@ -61,7 +61,7 @@ func (s *Session) retry(ctx context.Context, req request, try func(context.Conte
 	}
 	err := backoff.RetryNotifyWithTimer(operation, backoff.WithContext(policy, ctx), notify, s.client.timer())
 	if err != nil && last == nil {
-		last = &Error{Reason: Unavailable, Op: req.op, Path: req.path, Text: "no time left", Err: err}
+		last = &Error{Reason: Unavailable, Op: req.op, Text: "no time left", Err: err}
 	}
 	return last
 }
