@@ -83,3 +83,17 @@ func (b *budget) bound(f *os.File) (done func()) {
 		b.spent += time.Since(start)
 	}
 }
+
+// bounded is a context that ends with what is left of the time, or with a
+// signal. What is used of it until stop is no longer there for the network.
+func (b *budget) bounded() (ctx context.Context, stop func()) {
+	ctx, cancel := b.context(), func() {}
+	if b.timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, b.left())
+	}
+	start := time.Now()
+	return ctx, func() {
+		cancel()
+		b.spent += time.Since(start)
+	}
+}

@@ -24,6 +24,7 @@ func build(p plan, resolutions []resolution) (*Start, error) {
 			assignments = append(assignments, assignment{name: name, remove: true})
 		}
 	}
+	assignments = append(assignments, keyOfCommand(p)...)
 	assignments = append(assignments, assign(resolutions, p.cfg.Environ)...)
 	env := buildEnv(p.cfg.Environ, assignments)
 	start := &Start{
@@ -122,7 +123,7 @@ func filesOf(resolutions []resolution, env []string) []process.File {
 }
 
 // agentKeyVariables are not passed on to the command, unless it asks for them.
-var agentKeyVariables = []string{"ASS_AGENT_KEY", "ASS_AGENT_KEY_FILE", "ASS_API_KEY"}
+var agentKeyVariables = []string{"ASS_AGENT_KEY", "ASS_AGENT_KEY_FILE", keyCommandVariable, "ASS_API_KEY"}
 
 // assignment gives a variable a value, or takes it away.
 type assignment struct {

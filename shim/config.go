@@ -29,6 +29,7 @@ type Config struct {
 
 	Key          vault.Secret // ASS_AGENT_KEY, unchecked; empty if unset
 	KeyFile      string
+	KeyCommand   string // in shell words; it prints the key
 	URL          *url.URL
 	AllowHTTP    bool
 	Roots        vault.Roots
@@ -77,8 +78,12 @@ var settings = []setting{
 		set: func(c *Config, v string) error { c.Key = vault.NewSecret(v); return nil },
 	},
 	{
-		env: "ASS_AGENT_KEY_FILE", help: "a file that holds it",
+		env: "ASS_AGENT_KEY_FILE", help: "a file that holds it; or",
 		set: text(func(c *Config) *string { return &c.KeyFile }),
+	},
+	{
+		flag: "agent-key-command", env: keyCommandVariable, arg: "COMMAND", help: "a command that prints it, in words with shell quotes, run without a shell",
+		set: text(func(c *Config) *string { return &c.KeyCommand }),
 	},
 	{
 		flag: "api-url", env: "ASS_API_URL", arg: "URL", def: DefaultURL, help: "the vault",
@@ -261,13 +266,7 @@ func (s setting) apply(cfg *Config, values, environ []string) exit.Errors {
 
 // validate checks what only several settings together can get wrong.
 func (c *Config) validate() exit.Errors {
-	var problems exit.Errors
-	if !c.Key.Empty() && c.KeyFile != "" {
-		problems = append(problems, &exit.Error{
-			Code: exit.Config, Msg: "ASS_AGENT_KEY and ASS_AGENT_KEY_FILE are both set",
-			Hint: "set only one of them",
-		})
-	}
+	problems := c.checkKeySources()
 	if c.URL.Scheme == "http" && !c.AllowHTTP && !loopback(c.URL.Hostname()) {
 		problems = append(problems, &exit.Error{
 			Code: exit.Config, Msg: "the vault's URL is http, which would send the agent key in clear to " + c.URL.Host,

@@ -73,7 +73,7 @@ func TestEveryMalformedSettingIsNamed(t *testing.T) {
 				"ASS_LOG_FORMAT: must be text or json\n" +
 				"ASS_VERBOSE: must be true or false", 78,
 		},
-		{[]string{"x"}, []string{"ASS_AGENT_KEY=k", "ASS_AGENT_KEY_FILE=f"}, "ASS_AGENT_KEY and ASS_AGENT_KEY_FILE are both set", 78},
+		{[]string{"x"}, []string{"ASS_AGENT_KEY=k", "ASS_AGENT_KEY_FILE=f"}, "ASS_AGENT_KEY and ASS_AGENT_KEY_FILE are set, and each gives an agent key", 78},
 		{[]string{"x"}, []string{"ASS_API_URL=ftp://x"}, "ASS_API_URL: must be a URL such as https://api.agentsecretstore.com", 78},
 		{[]string{"x"}, []string{"ASS_API_URL=https://u:p@x"}, "ASS_API_URL: must not hold a user or password", 78},
 		{[]string{"x"}, []string{"ASS_API_URL=https://x?a"}, "ASS_API_URL: must not hold a ? or #", 78},

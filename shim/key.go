@@ -10,7 +10,7 @@ import (
 
 const maxKeyFile = 64 << 10 // bytes
 
-// agentKey returns the agent key, from the variable or the file.
+// agentKey returns the agent key, from the variable, the file or the command.
 func agentKey(c Config, budget *budget) (vault.Secret, *exit.Error) {
 	source, key := "ASS_AGENT_KEY", c.Key.Reveal()
 	if c.KeyFile != "" {
@@ -21,13 +21,17 @@ func agentKey(c Config, budget *budget) (vault.Secret, *exit.Error) {
 		}
 		key = string(b)
 	}
+	if c.KeyCommand != "" {
+		source = "the output of " + keyCommandVariable
+		var err *exit.Error
+		if key, err = keyFromCommand(c, budget); err != nil {
+			return vault.Secret{}, err
+		}
+	}
 	key = strings.TrimSpace(key)
 	switch {
 	case key == "" && c.KeyFile == "":
-		return vault.Secret{}, &exit.Error{
-			Code: exit.Config, Msg: "no agent key: neither ASS_AGENT_KEY nor ASS_AGENT_KEY_FILE is set",
-			Hint: "pass the key at run time, as with docker run -e ASS_AGENT_KEY, or mount it and set ASS_AGENT_KEY_FILE",
-		}
+		return vault.Secret{}, noKeyError()
 	case key == "":
 		return vault.Secret{}, &exit.Error{
 			Code: exit.Config, Msg: source + " is empty",

@@ -47,6 +47,9 @@ func newPlan(cfg Config, budget *budget) (plan, exit.Errors) {
 	}
 	if (badMapping || !p.empty()) && !cfg.Lint {
 		problems = append(problems, p.loadCredentials(budget)...)
+	} else if cfg.KeepAgentKey && cfg.KeyCommand != "" && !cfg.Lint {
+		key, err := agentKey(cfg, budget)
+		p.key, problems = key, appendError(problems, err)
 	}
 	if len(cfg.Argv) > 0 && !p.names["PATH"] {
 		path, err := process.LookPath(cfg.Argv[0], cfg.Environ)

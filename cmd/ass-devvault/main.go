@@ -184,7 +184,7 @@ func setEnv(environ []string, set [][2]string) []string {
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
 		// An inherited key or authority would be another vault's.
-		if name != "ASS_AGENT_KEY_FILE" && name != "ASS_CA_FILE" && name != "ASS_API_KEY" {
+		if name != "ASS_AGENT_KEY_FILE" && name != "ASS_AGENT_KEY_COMMAND" && name != "ASS_CA_FILE" && name != "ASS_API_KEY" {
 			out = append(out, kv)
 		}
 	}

@@ -1,0 +1,120 @@
+package shim
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agent-secret-store/ass-exec/shim/exit"
+)
+
+func keyCommand(command string) Config {
+	return Config{
+		KeyCommand: command, Timeout: time.Minute,
+		Environ: []string{"PATH=" + os.Getenv("PATH"), "X=x", "ASS_AGENT_KEY=", "ASS_AGENT_KEY_COMMAND=c", "ASS_API_KEY=canary"},
+	}
+}
+
+func TestKeyCommandPrintsTheKey(t *testing.T) {
+	for command, want := range map[string]string{
+		`echo k123456789`:                "k123456789",
+		`printf '\n k123456789\r\n\n'`:   "k123456789",
+		`sh -c 'echo "k$X"'`:             "kx",
+		`sh -c 'env | grep -c ^ASS_; :'`: "0",
+		`sh -c 'cat; echo read'`:         "read",
+	} {
+		cfg := keyCommand(command)
+		budget := newBudget(cfg.Timeout, context.Background)
+		key, err := agentKey(cfg, budget)
+		if err != nil || key.Reveal() != want {
+			t.Errorf("%s: got %q, %v, want %q", command, key.Reveal(), err, want)
+		}
+		if budget.spent <= 0 {
+			t.Errorf("%s: its time was not taken off the budget", command)
+		}
+	}
+}
+
+func TestKeyCommandThatFailsIsNamedAndNotQuoted(t *testing.T) {
+	const byItself = "run it by itself, with the same user and environment; what it says on stderr is above"
+	const oneLine = "it is to print the agent key, and nothing else"
+	const aKey = "it takes a command that prints the key, like pass show ass/agent-key; a key itself goes into ASS_AGENT_KEY"
+	const quoting = "quote as in a shell, which does not read it: $ and | stand for themselves"
+	const notFound = "ASS_AGENT_KEY_COMMAND: its first word is no command that is found in PATH and can run"
+	for _, test := range []struct{ command, msg, hint string }{
+		{`sh -c 'echo canary; exit 3'`, `agent key command "sh": ended with status 3`, byItself},
+		{`sh -c 'echo canary; kill -9 $$'`, `agent key command "sh": was ended by signal 9 (killed)`, byItself},
+		{`sh -c 'echo canary; kill -STOP $$'`, `agent key command "sh": was stopped by signal 19 (stopped (signal))`, byItself},
+		{`true`, `agent key command "true": printed nothing`, oneLine},
+		{`echo ' '`, `agent key command "echo": printed nothing`, oneLine},
+		{`printf 'canary\ncanary'`, `agent key command "printf": printed more than one line`, oneLine},
+		{`printf 'canary\rcanary'`, `agent key command "printf": printed more than one line`, oneLine},
+		{`echo canary canary`, `the output of ASS_AGENT_KEY_COMMAND holds a character that no agent key has`, "look for a line break, a space or a quote inside the key"},
+		{`yes`, `agent key command "yes": printed more than 65536 bytes`, byItself},
+		{`/nowhere/pass show x`, `agent key command "/nowhere/pass": no such file`, "install it, or correct ASS_AGENT_KEY_COMMAND"},
+		{`/etc/passwd`, `agent key command "/etc/passwd" cannot run: /etc/passwd is not executable (mode -rw-r--r--)`, "install it, or correct ASS_AGENT_KEY_COMMAND"},
+		{`hunter2-canary`, notFound, aKey},
+		{`ass_0123456789abcdef01234567 canary`, notFound, aKey},
+		{`'' canary`, `agent key command "": an empty command`, "install it, or correct ASS_AGENT_KEY_COMMAND"},
+		{`' `, `ASS_AGENT_KEY_COMMAND: a quote ' is not closed`, quoting},
+		{`~/pass`, `ASS_AGENT_KEY_COMMAND: ~/ needs HOME, which is not set`, quoting},
+		{` `, `ASS_AGENT_KEY_COMMAND: there is no word in it`, quoting},
+	} {
+		_, err := agentKey(keyCommand(test.command), newBudget(time.Minute, context.Background))
+		if err == nil || err.Code != exit.Config || err.Msg != test.msg || err.Hint != test.hint || strings.Contains(err.Msg, "canary") {
+			t.Errorf("%s: got %+v", test.command, err)
+		}
+	}
+}
+
+func TestKeyCommandEndsWithTheBudget(t *testing.T) {
+	dir := t.TempDir()
+	cfg := keyCommand(`sh -c 'sleep 1000 & echo $! >` + dir + `/pid; wait'`)
+	cfg.Timeout = 300 * time.Millisecond
+	_, err := agentKey(cfg, newBudget(cfg.Timeout, context.Background))
+	if want := `agent key command "sh": did not end in time; --timeout is 300ms`; err == nil || err.Code != exit.Config || err.Msg != want {
+		t.Errorf("got %+v, want %s", err, want)
+	}
+	pid, readErr := os.ReadFile(dir + "/pid")
+	if readErr != nil {
+		t.Fatal(readErr)
+	}
+	// A zombie of another parent at most: what is in the group is killed.
+	stat, _ := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
+	if s := string(stat); s != "" && !strings.Contains(s, ") Z ") && !strings.Contains(s, ") X ") {
+		t.Errorf("its child is there: %s", s)
+	}
+}
+
+// One that has left the group may hold the pipe for ever.
+func TestKeyCommandIsNotWaitedForBeyondTheBudget(t *testing.T) {
+	cfg := keyCommand(`sh -c 'setsid sleep 3 & echo canary'`)
+	cfg.Timeout = 200 * time.Millisecond
+	start := time.Now()
+	if _, err := agentKey(cfg, newBudget(cfg.Timeout, context.Background)); err == nil || !strings.Contains(err.Msg, "did not end in time") {
+		t.Errorf("got %+v", err)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+func TestExactlyOneSourceOfTheKey(t *testing.T) {
+	for environ, want := range map[string]string{
+		"ASS_AGENT_KEY=k ASS_AGENT_KEY_FILE=f":                         "ASS_AGENT_KEY and ASS_AGENT_KEY_FILE are set, and each gives an agent key",
+		"ASS_AGENT_KEY=k ASS_AGENT_KEY_COMMAND=c":                      "ASS_AGENT_KEY and ASS_AGENT_KEY_COMMAND are set, and each gives an agent key",
+		"ASS_AGENT_KEY_FILE=f ASS_AGENT_KEY_COMMAND=c":                 "ASS_AGENT_KEY_FILE and ASS_AGENT_KEY_COMMAND are set, and each gives an agent key",
+		"ASS_AGENT_KEY=k ASS_AGENT_KEY_FILE=f ASS_AGENT_KEY_COMMAND=c": "ASS_AGENT_KEY and ASS_AGENT_KEY_FILE and ASS_AGENT_KEY_COMMAND are set, and each gives an agent key",
+		"ASS_AGENT_KEY= ASS_AGENT_KEY_FILE= ASS_AGENT_KEY_COMMAND=c":   "",
+	} {
+		_, err := ParseConfig([]string{"x"}, strings.Fields(environ))
+		if got := exit.AsErrors(err); want == "" && err != nil || want != "" && (len(got) != 1 || got[0].Msg != want || got[0].Code != exit.Config) {
+			t.Errorf("%s: got %v, want %s", environ, err, want)
+		}
+	}
+	if _, err := ParseConfig([]string{"--agent-key-command", "c", "x"}, []string{"ASS_AGENT_KEY=k"}); exit.Status(err) != int(exit.Config) {
+		t.Errorf("with the flag: got %v", err)
+	}
+}
