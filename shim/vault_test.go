@@ -24,8 +24,9 @@ type testVault struct {
 	*devvault.Server
 	environ []string
 
-	mu     sync.Mutex
-	bodies []string // of the requests for a token
+	onRequest func(path string) // may be nil
+	mu        sync.Mutex
+	bodies    []string // of the requests for a token
 }
 
 func newVault(t *testing.T, cfg devvault.Config) *testVault {
@@ -50,6 +51,9 @@ func newVault(t *testing.T, cfg devvault.Config) *testVault {
 }
 
 func (v *testVault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if v.onRequest != nil {
+		v.onRequest(r.URL.Path)
+	}
 	if r.URL.Path == "/v1/tokens" {
 		body, _ := io.ReadAll(r.Body)
 		v.mu.Lock()
