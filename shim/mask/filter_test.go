@@ -39,6 +39,11 @@ func TestFilterWaitsForOutputOfProcessesLeftBehind(t *testing.T) {
 		f.Close()
 		close(closed)
 	}()
+	select {
+	case <-closed:
+		t.Error("Close does not wait")
+	case <-time.After(20 * time.Millisecond): // none is too short for what is right
+	}
 	io.WriteString(left, "ter2, all of it\n")
 	left.Close()
 	select {

@@ -119,6 +119,35 @@ func TestStopSignalDuringRestartWins(t *testing.T) {
 	}
 }
 
+// To a command that runs it may mean to reload; see TestRestartAfterHangup.
+func TestHangupDuringRestartWins(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGQUIT} {
+		p := launchWithOrders(t, "sh", "-c", `
+			trap "echo term" TERM; trap "exit 9" HUP QUIT
+			echo up $GENERATION; while :; do sleep 0.01; done`)
+		p.expect("up 1")
+		p.order("restart 2")
+		p.expect("term")
+		p.kill(sig)
+		p.expectEnd()
+		if got := p.status(); got != 9 {
+			t.Errorf("%v: got status %d, want 9, the old command's", sig, got)
+		}
+	}
+}
+
+func TestNohupIsNoEndOfRestarts(t *testing.T) {
+	p := launchWithOrders(t, "-ignored=1", "sh", "-c", `
+		trap "echo term" TERM; trap "exit 9" USR1
+		echo up $GENERATION; while :; do sleep 0.01; done`)
+	p.expect("up 1")
+	p.order("restart 2")
+	p.expect("term")
+	p.kill(syscall.SIGHUP)
+	p.kill(syscall.SIGUSR1) // which ends the old command
+	p.expect("up 2")
+}
+
 func TestStopSignalBetweenCommandsWins(t *testing.T) {
 	p := launchWithOrders(t, withRest("stubborn")...)
 	p.expect("up 1")
