@@ -10,6 +10,7 @@
 #   make bench-quick      its round trips, requests, connections, allocations, size; root
 #   make fleet            1,000 starts at once against a rate limit, drawn in examples/internal/bench/fleet.svg
 #   make fuzz             each fuzz target for FUZZTIME (30s)
+#   make mutate           which mistakes no test would notice; hours, or MUTATE="process mask" or "by-hand"
 #   make lint             go vet, for darwin too, and golangci-lint, with staticcheck and gofumpt in it
 #   make vulncheck        known vulnerabilities in what the binaries call; needs the network
 #   make release          what release.yml runs on a tag
@@ -26,7 +27,7 @@ IMAGE ?= ghcr.io/agent-secret-store/ass-exec
 # CI takes no result from a cache.
 FRESH = $(if $(CI),-count=1)
 
-.PHONY: build demo test test-unit test-container test-kubernetes test-ci soak bench bench-quick fleet fuzz lint vulncheck release release-snapshot image clean
+.PHONY: build demo test test-unit test-container test-kubernetes test-ci soak bench bench-quick fleet fuzz mutate lint vulncheck release release-snapshot image clean
 
 build:
 	$(GOBUILD) -o bin/ ./cmd/ass-exec ./cmd/ass-devvault
@@ -82,6 +83,9 @@ fuzz:
 		./shim/mask:FuzzWriter ./vault:FuzzReply; do \
 		go test $${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x; \
 	done
+
+mutate:
+	nice -n 19 go run ./.ci/mutants $(MUTATE)
 
 lint:
 	go vet ./...
