@@ -107,8 +107,11 @@ release-snapshot: .tools/goreleaser build
 	cmp bin/ass-exec dist/ass-exec_$(shell go env GOOS)_$(shell go env GOARCH)*/ass-exec
 	@cat dist/SHA256SUMS
 
+# The notes are the version's section of the changelog.
 release: .tools/goreleaser
-	$(RELEASE) release --clean
+	awk '/^## /{on = index($$0, "[$(VERSION:v%=%)]")} on && !/^## /' CHANGELOG.md >.tools/notes.md
+	@grep -q . .tools/notes.md || { echo "CHANGELOG.md has no section [$(VERSION:v%=%)]"; exit 1; }
+	$(RELEASE) release --clean --release-notes .tools/notes.md
 
 image:
 	docker build $(if $(TARGET),--target $(TARGET)) --build-arg VERSION=$(VERSION) -t $(IMAGE) .
