@@ -35,19 +35,35 @@ build:
 demo: build
 	@examples/local/demo.sh
 
-test: test-unit
+# Only where cgo works. What is skipped stands in SKIPPED, a reason a line.
+RACE = $(if $(CI)$(if $(shell CGO_ENABLED=1 go build -race runtime/cgo 2>&1),,yes),-race)
+SKIPPED = $(CURDIR)/bin/skipped
+GOTEST = go run ./examples/internal/gotest $(SKIPPED) $(FRESH)
+define UNIT
+@mkdir -p bin && : >$(SKIPPED)
+go vet ./...
+$(GOTEST) $(RACE) ./...
+$(if $(RACE),,@echo "go test -race (needs a C compiler)" >>$(SKIPPED))
+$(GOTEST) ./shim/mask ./shim/supervise # what they keep and how much, which -race changes
+$(GOTEST) -tags keepsignals -ldflags -checklinkname=0 ./shim/process # as it is released
+endef
+TELL = @awk '!n[$$0]++ { reason[++k] = $$0 } END { if (!NR) exit; \
+	for (i = 1; i <= k; i++) text = text (i > 1 ? "; " : "") reason[i] (n[reason[i]] > 1 ? " (" n[reason[i]] " times)" : ""); \
+	print NR " skipped: " text }' $(SKIPPED)
+
+test:
+	$(UNIT)
 	@if docker info >/dev/null 2>&1; then $(MAKE) test-container; \
 	elif [ -n "$$CI" ]; then echo "no dockerd answers, which CI requires"; exit 1; \
-	else echo "SKIPPED, NOT TESTED: make test-container, for no dockerd answers"; fi
+	else echo "make test-container (needs a dockerd)" >>$(SKIPPED); fi
 	@if [ -x .tools/act ]; then $(MAKE) test-ci; \
 	elif [ -n "$$CI" ]; then echo "the tools of .ci/install-ci-tools are missing, which CI requires"; exit 1; \
-	else echo "SKIPPED, NOT TESTED: make test-ci, for .ci/install-ci-tools has not run"; fi
+	else echo "make test-ci (needs .ci/install-ci-tools)" >>$(SKIPPED); fi
+	$(TELL)
 
 test-unit:
-	go vet ./...
-	go test $(FRESH) -race ./...
-	go test $(FRESH) ./shim/mask ./shim/supervise # what they keep and how much, which -race changes
-	go test $(FRESH) -tags keepsignals -ldflags -checklinkname=0 ./shim/process # as it is released
+	$(UNIT)
+	$(TELL)
 
 test-container: build image
 	go vet -tags container ./examples/internal/containers

@@ -47,7 +47,7 @@ func TestCommandGetsEverySecretInItsPlace(t *testing.T) {
 	if got, want := strings.Join(start.Env, " "), "B=1 X=x-1 T=t field-2 KEY_THREE=three "+strings.Join(v.environ[:3], " ")+" D=d F="; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if got, want := fmt.Sprint(start.Files), fmt.Sprintf("[{F field-2 -r--r--r-- %d}]", len(start.Env)-1); got != want {
+	if got, want := fmt.Sprint(start.Files), fmt.Sprintf("[{F field-2 -r--r--r-- 0 %d}]", len(start.Env)-1); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if start.Path != "/bin/sh" || fmt.Sprint(start.Argv) != "[sh]" {

@@ -130,19 +130,6 @@ func TestKilledInitLeavesNoCommand(t *testing.T) {
 	})
 }
 
-func TestInitIsSmall(t *testing.T) {
-	if raceDetector {
-		t.Skip("the race detector is not")
-	}
-	p := launch(t, nil, "init", testBinary(t))
-	p.expect("ready")
-	const limit = 12 << 10
-	got, err := strconv.Atoi(strings.TrimSuffix(statusLine(p.pid, "VmRSS"), " kB"))
-	if err != nil || got > limit {
-		t.Errorf("got %d kB resident (%v), want at most %d", got, err, limit)
-	}
-}
-
 // Secrets are in the memory of both; only the command's is its own affair.
 func TestCommandMayLeaveACoreAndItsInitNot(t *testing.T) {
 	hard := strings.TrimSpace(string(must(exec.Command("sh", "-c", "ulimit -Hc").Output())))
