@@ -130,7 +130,7 @@ release: .tools/goreleaser
 	$(RELEASE) release --clean --release-notes .tools/notes.md
 
 image:
-	docker build $(if $(TARGET),--target $(TARGET)) --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+	docker build $(if $(TARGET),--target $(TARGET)) --build-arg VERSION=$(VERSION) -t $(IMAGE) -t $(IMAGE):v1 .
 
 clean:
 	rm -rf bin dist

@@ -174,8 +174,8 @@ func TestInstalledBinaryStartsAnImageWithoutIt(t *testing.T) {
 
 func TestComposeExampleComesUp(t *testing.T) {
 	variants := map[string][]string{
-		"key in a file":     {"-f", "../../compose/docker-compose.yml"},
-		"key in a variable": {"-f", "../../compose/docker-compose.yml", "-f", "../../compose/environment.yml"},
+		"key in a file":     {"--project-directory", "../../compose"},
+		"key in a variable": {"-f", "../../compose/docker-compose.yml", "-f", "../../compose/docker-compose.override.yml", "-f", "../../compose/environment.yml"},
 	}
 	t.Setenv("PORT", "0") // any
 	for name, files := range variants {
@@ -248,6 +248,24 @@ func TestComposeWaitsForHealthOnly(t *testing.T) {
 				t.Errorf("got %+v, want success: %v", got, tc.up)
 			}
 		})
+	}
+}
+
+// As README.md tells whoever has an account: the file for development is deleted.
+func TestComposeExampleIsWholeWithoutDevelopment(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "compose")
+	if err := errors.Join(os.CopyFS(dir, os.DirFS("../../compose")), os.Remove(filepath.Join(dir, "docker-compose.override.yml"))); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AGENT_KEY_FILE", "/etc/example/agent-key")
+	got := docker(t, "compose", "--project-directory", dir, "config")
+	if !strings.Contains(got, "file: /etc/example/agent-key") {
+		t.Errorf("the key's file is not in\n%s", got)
+	}
+	for _, development := range []string{"vault:", "ASS_API_URL", "ASS_CA_FILE", "development", "depends_on", "volumes"} {
+		if strings.Contains(got, development) {
+			t.Errorf("%s is in\n%s", development, got)
+		}
 	}
 }
 
