@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -35,9 +34,6 @@ func TestMain(m *testing.M) {
 	unignore()
 	status := m.Run()
 	os.RemoveAll(dir)
-	if len(skipped) > 0 {
-		fmt.Fprintf(goTestStderr(), "SKIPPED, NOT TESTED: %s\n", strings.Join(skipped, "; "))
-	}
 	os.Exit(status)
 }
 
@@ -107,29 +103,6 @@ func needTool(t *testing.T, ok bool, why string) {
 	case os.Getenv("CI") != "":
 		t.Fatalf("CI needs %s", why)
 	default:
-		skip(t, "needs "+why)
+		t.Skip("needs " + why)
 	}
-}
-
-// skipped is what TestMain tells at the end.
-var skipped []string
-
-func skip(t *testing.T, why string) {
-	t.Helper()
-	skipped = append(skipped, t.Name()+" "+why)
-	t.Skip(why)
-}
-
-// goTestStderr is that of our parent: go test shows nothing of what a package
-// prints that passes. A file is left alone, for go test is at another place in
-// it.
-func goTestStderr() io.Writer {
-	f, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/2", os.Getppid()), os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return os.Stderr
-	}
-	if info, err := f.Stat(); err != nil || info.Mode().IsRegular() {
-		return os.Stderr
-	}
-	return f
 }

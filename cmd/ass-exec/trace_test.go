@@ -147,7 +147,7 @@ func callName(call string) string {
 func TestFetchingProcessDumpsNoCore(t *testing.T) {
 	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
 	if err != nil || !regexp.MustCompile(`^core\s*$`).Match(pattern) {
-		skip(t, "needs core_pattern to be core, which is "+strconv.Quote(string(pattern)))
+		t.Skip("needs core_pattern to be core, which is " + strconv.Quote(string(pattern)))
 	}
 	v, env := vaultServer(t, devvault.Config{AgentKey: canaryKey})
 	v.Put("a/B", canaryValue)

@@ -72,6 +72,6 @@ func needTool(t *testing.T, name string) {
 	case os.Getenv("CI") != "":
 		t.Fatalf("CI needs %s", name)
 	default:
-		t.Skipf("SKIPPED, NOT TESTED: needs %s", name)
+		t.Skipf("needs %s", name)
 	}
 }

@@ -46,25 +46,7 @@ func TestMain(m *testing.M) {
 			signal.Notify(make(chan os.Signal, 1), sig)
 		}
 	}
-	status := m.Run()
-	if pid1Missing != "" {
-		fmt.Fprintf(goTestStderr(), "SKIPPED, NOT TESTED: supervise as PID 1, for %s\n", pid1Missing)
-	}
-	os.Exit(status)
-}
-
-// goTestStderr is that of our parent: go test shows nothing of what a package
-// prints that passes. A file is left alone, for go test is at another place in
-// it.
-func goTestStderr() io.Writer {
-	f, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/2", os.Getppid()), os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return os.Stderr
-	}
-	if info, err := f.Stat(); err != nil || info.Mode().IsRegular() {
-		return os.Stderr
-	}
-	return f
+	os.Exit(m.Run())
 }
 
 // initRole is the init under test around the command args.
@@ -412,9 +394,6 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// pid1Missing is why no PID namespace can be made, for TestMain to tell.
-var pid1Missing string
-
 // needPID1 skips where no PID namespace may be made, except in CI.
 func needPID1(t *testing.T) {
 	t.Helper()
@@ -424,7 +403,6 @@ func needPID1(t *testing.T) {
 	case os.Getenv("CI") == "true":
 		t.Fatalf("no PID namespace: %v: %s", err, out)
 	default:
-		pid1Missing = fmt.Sprintf("%v: %s", err, bytes.TrimSpace(out))
-		t.Skip(pid1Missing)
+		t.Skipf("needs a PID namespace: %s", bytes.TrimSpace(out))
 	}
 }
