@@ -194,14 +194,23 @@ func TestFailureToGetATokenSaysWhatToDo(t *testing.T) {
 }
 
 func TestMissingApprovalSaysHowToApprove(t *testing.T) {
-	v := newVault(t, devvault.Config{})
-	v.PutTier("a/X", "1", "sensitive")
-	_, _, err := prepare(t, v, "X=a/X\n", nil, "--approval-timeout=0")
-	id := v.Approvals()[0].ID
-	got := allOf(err)
-	if !strings.HasPrefix(got, "75 a human must approve secrets:read:a/X: approval "+id+": ") ||
-		!strings.HasSuffix(got, " | run ass approvals approve "+id+" and start again; --approval-timeout is 0s") {
-		t.Errorf("got %s", got)
+	for timeout, waits := range map[string]bool{"0s": false, "20ms": true} {
+		v := newVault(t, devvault.Config{})
+		v.PutTier("a/X", "1", "sensitive")
+		_, log, err := prepare(t, v, "X=a/X\n", nil, "--approval-timeout="+timeout)
+		id := v.Approvals()[0].ID
+		got := allOf(err)
+		if !strings.HasPrefix(got, "75 a human must approve secrets:read:a/X: approval "+id+": ") ||
+			!strings.HasSuffix(got, " | run ass approvals approve "+id+" and start again; --approval-timeout is "+timeout) {
+			t.Errorf("%s: got %s", timeout, got)
+		}
+		want := ""
+		if waits {
+			want = `level=WARN msg="waiting for a human to approve secrets:read:a/X: run ass approvals approve ` + id + `; 1s left"` + "\n"
+		}
+		if log != want {
+			t.Errorf("%s: got %s, want %s", timeout, log, want)
+		}
 	}
 }
 
