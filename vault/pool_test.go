@@ -1,0 +1,211 @@
+package vault
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net/http"
+	"net/url"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/agent-secret-store/ass-exec/vault/devvault"
+)
+
+func idlePool(http1Only bool, secrets int) *pool {
+	return newPool(&url.URL{Scheme: "http", Host: "vault"}, nil, http1Only, secrets)
+}
+
+func TestManySecretsAreWorthMoreConnections(t *testing.T) {
+	for secrets, want := range map[int]int{0: 0, 1: 0, 49: 0, 50: 1, 100: 2, 349: 6, 350: 7, 5000: 7} {
+		if got := idlePool(false, secrets).extra.n; got != want {
+			t.Errorf("%d secrets: got %d extra connections, want %d", secrets, got, want)
+		}
+	}
+}
+
+func TestExtraConnectionsAreOpenedOnceAndOnlyFarAway(t *testing.T) {
+	for _, tt := range []struct {
+		rtt  time.Duration
+		want int64
+	}{
+		{minRTTForExtraConns - 1, 1},
+		{minRTTForExtraConns, 3},
+	} {
+		c, v, l := devClient(t, &http.HTTP2Config{}, devvault.Config{})
+		_, scopes := fill(v, 1)
+		s, err := c.Open(t.Context(), scopes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		s.pool.extra.n = newExtraConns(100).n
+		for range 2 {
+			s.pool.openExtraConns(tt.rtt)
+			s.pool.extra.opening.Wait()
+		}
+		if got := l.n.Load(); got != tt.want || len(s.pool.conns) != int(tt.want) {
+			t.Errorf("%s: got %d connections, %d of them in the pool; want %d", tt.rtt, got, len(s.pool.conns), tt.want)
+		}
+	}
+}
+
+func TestExtraConnectionsAreAwaitedNoLongerThanTheyMaySave(t *testing.T) {
+	for _, tt := range []struct {
+		claim     string
+		rtt, open time.Duration
+		canceled  time.Duration
+		want      time.Duration
+	}{
+		{"none", 0, time.Hour, time.Hour, 0},
+		{"open in time", 80 * time.Millisecond, 30 * time.Millisecond, time.Hour, 30 * time.Millisecond},
+		{"late", 80 * time.Millisecond, time.Second, time.Hour, 80 * time.Millisecond},
+		{"not wanted any longer", 80 * time.Millisecond, time.Second, 10 * time.Millisecond, 10 * time.Millisecond},
+	} {
+		t.Run(tt.claim, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := idlePool(false, 100)
+				p.extra.rtt = tt.rtt
+				p.extra.opening.Go(func() { time.Sleep(tt.open) })
+				ctx, cancel := context.WithTimeout(t.Context(), tt.canceled)
+				defer cancel()
+				start := time.Now()
+				p.awaitExtraConns(ctx)
+				if got := time.Since(start); got != tt.want {
+					t.Errorf("waited %s, want %s", got, tt.want)
+				}
+				p.extra.opening.Wait()
+			})
+		})
+	}
+}
+
+func TestOneConnectionUntilTheServerIsKnown(t *testing.T) {
+	p := idlePool(false, 1)
+	dialed := 0
+	dial := func() {
+		for p.mayDial() {
+			p.dialing++
+			dialed++
+		}
+	}
+	if dial(); dialed != 1 {
+		t.Errorf("got %d connections to an unknown server, want 1", dialed)
+	}
+	p.http1Only = true
+	if dial(); dialed != maxHTTP1Conns {
+		t.Errorf("got %d connections over HTTP/1.1, want %d", dialed, maxHTTP1Conns)
+	}
+}
+
+// A place that comes free goes to one waiter: if that one is gone, to the next.
+func TestWaiterThatLeavesPassesItsPlaceOn(t *testing.T) {
+	for _, woken := range []bool{true, false} {
+		p := idlePool(false, 1)
+		first, second := make(chan struct{}), make(chan struct{})
+		p.waiters = []chan struct{}{first, second}
+		if woken {
+			p.wake(1)
+		}
+		p.leave(first)
+		got := false
+		select {
+		case <-second:
+			got = true
+		default:
+		}
+		if got != woken {
+			t.Errorf("the first was woken: %v; got the second one woken: %v", woken, got)
+		}
+	}
+}
+
+func TestWaitForAPlaceEndsWithItsContext(t *testing.T) {
+	p := idlePool(false, 1)
+	p.dialing = 1 // so that there is no place
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.get(ctx, false); !errors.Is(err, context.Canceled) || len(p.waiters) != 0 {
+		t.Errorf("got %v, %d waiters are left", err, len(p.waiters))
+	}
+}
+
+func TestSlotIsClaimedOnce(t *testing.T) {
+	s := &slot{&conn{}}
+	var none *slot
+	_, first := s.claim()
+	_, second := s.claim()
+	_, without := none.claim()
+	if !first || second || without {
+		t.Errorf("got %v, %v, and %v without a slot; want true, false, false", first, second, without)
+	}
+}
+
+// A single request needs no slot, and over HTTP/1.1 there are none.
+func TestSlotsAreForManyRequestsOverHTTP2(t *testing.T) {
+	for _, tt := range []struct {
+		h2       *http.HTTP2Config
+		n, slots int
+	}{{&http.HTTP2Config{}, 1, 0}, {&http.HTTP2Config{}, 2, 2}, {nil, 2, 0}} {
+		c, v, _ := devClient(t, tt.h2, devvault.Config{})
+		_, scopes := fill(v, 1)
+		s, err := c.Open(t.Context(), scopes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		got := 0
+		for _, slot := range s.pool.reserve(t.Context(), tt.n) {
+			if slot != nil {
+				got++
+			}
+		}
+		if got != tt.slots {
+			t.Errorf("HTTP/2 %v, %d requests: got %d slots, want %d", tt.h2 != nil, tt.n, got, tt.slots)
+		}
+	}
+}
+
+// HTTP/1.1 is what a broken HTTP/2 connection leaves, and a closed pool opens
+// nothing.
+func TestConnectionsAreLeftAsTheirRequestsEnd(t *testing.T) {
+	for _, tt := range []struct {
+		left      condition
+		kept      int
+		http1Only bool
+	}{{reusable, 1, false}, {finished, 0, false}, {failed, 0, true}} {
+		c, v, _ := devClient(t, &http.HTTP2Config{}, devvault.Config{})
+		_, scopes := fill(v, 1)
+		s, err := c.Open(t.Context(), scopes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := s.pool.get(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.pool.put(conn, tt.left)
+		if len(s.pool.conns) != tt.kept || s.pool.http1Only != tt.http1Only {
+			t.Errorf("%d: got %d connections, http1Only %v; want %d, %v", tt.left, len(s.pool.conns), s.pool.http1Only, tt.kept, tt.http1Only)
+		}
+		s.Close()
+		if _, err := s.pool.get(t.Context(), true); err == nil {
+			t.Error("a closed pool opens a connection")
+		}
+	}
+}
+
+func TestTransportsAskForWhatIsSafe(t *testing.T) {
+	p := idlePool(false, 1)
+	for h2, transport := range map[bool]*http.Transport{true: p.transport, false: p.http1Transport} {
+		switch {
+		case transport.TLSClientConfig.MinVersion != tls.VersionTLS12, transport.TLSClientConfig.InsecureSkipVerify:
+			t.Error("TLS is not what it should be")
+		case !transport.DisableCompression, transport.MaxResponseHeaderBytes != 64<<10:
+			t.Error("a reply is not bounded")
+		case transport.Protocols.HTTP2() != h2 || !transport.Protocols.HTTP1():
+			t.Errorf("got %s, HTTP/2 %v", transport.Protocols, h2)
+		}
+	}
+}
