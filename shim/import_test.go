@@ -13,7 +13,7 @@ import (
 func list(namespace string, refs ...vault.Ref) listing {
 	l := listing{namespace: namespace}
 	for _, ref := range refs {
-		l.items = append(l.items, vault.Listed{Ref: ref, Version: 1})
+		l.items = append(l.items, vault.SecretInfo{Ref: ref, Version: 1})
 	}
 	return l
 }
