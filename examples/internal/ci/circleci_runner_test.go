@@ -150,7 +150,7 @@ func (c *circle) job(name string, env []string) (outcome string, err error) {
 		fmt.Fprintf(c.log, "-- %s: %s\n", name, script.name)
 		// Bash reads the file in BASH_ENV by itself.
 		cmd := exec.Command("/bin/bash", "-eo", "pipefail", "-c", script.command)
-		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = tree, env, c.log, c.log
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = tree, slices.Concat(env, script.environ), c.log, c.log
 		if err := cmd.Run(); err != nil {
 			fmt.Fprintf(c.log, "-- %s: %v\n", name, err)
 			return "failed", nil
@@ -250,7 +250,10 @@ func substitute(v any, arguments map[string]string) (_ any, err error) {
 	return v, nil
 }
 
-type circleScript struct{ name, command string }
+type circleScript struct {
+	name, command string
+	environ       []string
+}
 
 // script is what a step does, in shell.
 func (c *circle) script(step any) (circleScript, error) {
@@ -261,7 +264,7 @@ func (c *circle) script(step any) (circleScript, error) {
 	workspace := quote(filepath.Join(c.dir, "workspace"))
 	switch name {
 	case "checkout":
-		return circleScript{name, "git clone -q " + quote(c.tree) + " ."}, nil
+		return circleScript{name: name, command: "git clone -q " + quote(c.tree) + " ."}, nil
 	case "run":
 		return runScript(argument)
 	case "persist_to_workspace":
@@ -276,29 +279,36 @@ func (c *circle) script(step any) (circleScript, error) {
 		for _, path := range o.Paths {
 			script += "; cp -r --parents " + quote(path) + " " + workspace
 		}
-		return circleScript{name, script}, nil
+		return circleScript{name: name, command: script}, nil
 	case "attach_workspace":
 		var o struct{ At string }
 		err := decodeAnyStrictly(argument, &o)
-		return circleScript{name, "mkdir -p " + quote(o.At) + "; cp -r " + workspace + "/. " + quote(o.At)}, err
+		return circleScript{name: name, command: "mkdir -p " + quote(o.At) + "; cp -r " + workspace + "/. " + quote(o.At)}, err
 	}
 	orb, _, _ := strings.Cut(name, "/")
 	if command, ok := c.orbs[name]; ok && c.config.Orbs[orb] != "" && argument == nil {
-		return circleScript{name, command}, nil
+		return circleScript{name: name, command: command}, nil
 	}
 	return circleScript{}, fmt.Errorf("step %q is not known here", name)
 }
 
 func runScript(argument any) (circleScript, error) {
 	if command, ok := argument.(string); ok {
-		return circleScript{command, command}, nil
+		return circleScript{name: command, command: command}, nil
 	}
-	var o struct{ Name, Command string }
+	var o struct {
+		Name, Command string
+		Environment   map[string]string
+	}
 	err := decodeAnyStrictly(argument, &o)
 	if err == nil && o.Command == "" {
 		err = errors.New("a run step has no command")
 	}
-	return circleScript{o.Name, o.Command}, err
+	script := circleScript{name: o.Name, command: o.Command}
+	for name, value := range o.Environment {
+		script.environ = append(script.environ, name+"="+value)
+	}
+	return script, err
 }
 
 // one takes a name, or a map of one name to its argument, apart.

@@ -4,6 +4,9 @@ package ci
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -54,4 +57,18 @@ func TestCircleCIDeploysOnlyMain(t *testing.T) {
 	if got := outcomes["build"] + ", " + outcomes["deploy"]; got != "success, not run" || len(p.tokens) > 0 {
 		t.Errorf("got %s, %d tokens:\n%s", got, len(p.tokens), log)
 	}
+}
+
+// A step of CircleCI is as many commands as its author likes.
+func TestCircleCIGivesSecretsToEveryCommand(t *testing.T) {
+	p := newCircle(t)
+	config := filepath.Join(p.tree, ".circleci/config.yml")
+	b, err := os.ReadFile(config)
+	must(t, err)
+	two := strings.Replace(string(b), "command: ./scripts/deploy.sh", "command: true && ./scripts/deploy.sh", 1)
+	must(t, os.WriteFile(config, []byte(two), 0o644))
+	p.commit()
+	_, log := p.circle("main")
+	p.wantOnlyDeploy(log, "GEMINI_API_KEY", "DATABASE_URL", "STRIPE_SECRET_KEY")
+	p.wantNoTrace(log)
 }

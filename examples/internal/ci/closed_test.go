@@ -73,3 +73,26 @@ func TestStrangersTextChoosesNoSecret(t *testing.T) {
 	}
 	p.wantNoTrace(log)
 }
+
+// Whoever copies an example and gives no checksum learns where it comes from.
+func TestChecksumThatWasNotGivenIsExplained(t *testing.T) {
+	const want = "64 digits before ass-exec-linux-amd64 in the SHA256SUMS of the release"
+	unsum := func(p *pipeline, file string) {
+		place := filepath.Join(p.tree, file)
+		b, err := os.ReadFile(place)
+		must(t, err)
+		changed := regexp.MustCompile(`[0-9a-f]{64}`).ReplaceAll(b, []byte(releaseSum))
+		must(t, os.WriteFile(place, changed, 0o644))
+		p.commit()
+	}
+	p := newGitLab(t)
+	unsum(p, ".gitlab-ci.yml")
+	if status, log := p.gitlab(); status == 0 || !strings.Contains(log, want) {
+		t.Errorf("GitLab: got status %d:\n%s", status, log)
+	}
+	p = newCircle(t)
+	unsum(p, ".circleci/config.yml")
+	if outcomes, log := p.circle("main"); outcomes["deploy"] != "failed" || !strings.Contains(log, want) {
+		t.Errorf("CircleCI: got %q:\n%s", outcomes["deploy"], log)
+	}
+}

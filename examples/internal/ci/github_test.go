@@ -90,9 +90,11 @@ func TestGitHubFailedDeployLeavesNothing(t *testing.T) {
 
 func TestGitHubActionRefusesOtherBinary(t *testing.T) {
 	p := newGitHub(t, "github-actions/deploy.yml")
+	otherSum := strings.Repeat("0", 64)
 	for want, with := range map[string]string{
-		"has not the SHA-256 " + releaseSum: "url: " + p.apiURL + "/v1/health\n          sha256: " + releaseSum,
-		"give url and sha256, or binary":    "api-url: " + p.apiURL,
+		"has not the SHA-256 " + otherSum: "url: " + p.apiURL + "/v1/health\n          sha256: '" + otherSum + "'",
+		"sha256 has to be the 64 digits before ass-exec-linux-amd64 in the SHA256SUMS of the release": "url: " + releaseURL + "\n          sha256: " + releaseSum,
+		"give url and sha256, or binary": "api-url: " + p.apiURL,
 	} {
 		p.workflow("      - uses: agent-secret-store/ass-exec@v1\n        with:\n          " + with + `
           run: echo the command ran
