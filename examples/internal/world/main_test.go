@@ -1,0 +1,63 @@
+//go:build world
+
+// Package world sets ass-exec beside and behind the programs of others: inits,
+// servers, proxies, readers of dotenv, resolvers. It wants bin/ass-exec, of
+// make build, root, and the packages that .ci/install-world-tools installs.
+package world
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var assExec string // its absolute path
+
+// Who asks for the tag wants these tests: without a tool they fail.
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	// Debian has most servers where only root looks.
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
+	dir, err := os.MkdirTemp("", "world")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = setUp(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+var tools = []string{"gcc", "unshare", "tini", "dumb-init", "catatonit"}
+
+func setUp(dir string) (err error) {
+	if assExec, err = filepath.Abs("../../../bin/ass-exec"); err != nil {
+		return err
+	}
+	if _, err := os.Stat(assExec); err != nil {
+		return fmt.Errorf("%w: run make build", err)
+	}
+	var missing []string
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing = append(missing, tool)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("no %s: run .ci/install-world-tools", strings.Join(missing, ", "))
+	}
+	return buildProbe(dir)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
