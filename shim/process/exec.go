@@ -25,6 +25,7 @@ func (c *Command) Exec() error {
 		env[f.Index] = f.assign(fd)
 	}
 	restoreSignals()
+	restoreParentDeath()
 	// Never by a raw system call: this restores the limit of open files that
 	// the Go runtime raised.
 	err := unix.Exec(c.Path, c.Argv, env)

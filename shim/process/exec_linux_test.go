@@ -10,9 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +29,8 @@ func TestMain(m *testing.M) {
 		if err := json.Unmarshal([]byte(text), &cmd); err != nil {
 			panic(err)
 		}
-		err := cmd.Exec()
+		runtime.LockOSThread() // and so the exec is another thread's
+		err := execHere(&cmd)
 		var e *exit.Error
 		errors.As(err, &e)
 		fmt.Println(int(e.Code), e.Msg)
@@ -92,6 +95,24 @@ func TestExecBecomesTheCommand(t *testing.T) {
 	}
 	if got, want := lines[len(lines)-2], "content 440"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestExecKeepsTheSignalOfTheParentsDeath(t *testing.T) {
+	setpriv, err := exec.LookPath("setpriv")
+	needTool(t, err == nil, "setpriv of util-linux")
+	for _, want := range []string{"[none]", "KILL", "USR1"} {
+		self := becoming(Command{Path: setpriv, Argv: []string{"setpriv", "--dump"}})
+		if want != "[none]" {
+			self.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SignalNum("SIG" + want)}
+		}
+		runtime.LockOSThread() // the parent is a thread
+		out, err := self.CombinedOutput()
+		runtime.UnlockOSThread()
+		_, got, _ := strings.Cut(string(out), "Parent death signal: ")
+		if got, _, _ = strings.Cut(got, "\n"); err != nil || got != want {
+			t.Errorf("got %q, want %q: %v: %s", got, want, err, out)
+		}
 	}
 }
 
