@@ -5,6 +5,7 @@
 #   make test-container   the images and examples, with Docker (.ci/install-docker)
 #   make test-kubernetes  the examples on a Kubernetes, built once from source (8 to 20 minutes); root, Docker
 #   make test-ci          the CI systems' examples (.ci/install-ci-tools)
+#   make test-world       beside other inits, behind other servers and proxies (.ci/install-world-tools); root, 6 minutes
 #   make soak             10,000 starts with random faults; SOAK_STARTS=500 for fewer
 #   make bench            ass-exec beside the CLI, the SDK and doppler; root, 17 minutes
 #   make bench-quick      its round trips, requests, connections, allocations, size; root
@@ -27,7 +28,7 @@ IMAGE ?= ghcr.io/agent-secret-store/ass-exec
 # CI takes no result from a cache.
 FRESH = $(if $(CI),-count=1)
 
-.PHONY: build demo test test-unit test-container test-kubernetes test-ci soak bench bench-quick fleet fuzz mutate lint vulncheck release release-snapshot image clean
+.PHONY: build demo test test-unit test-container test-kubernetes test-ci test-world soak bench bench-quick fleet fuzz mutate lint vulncheck release release-snapshot image clean
 
 build:
 	$(GOBUILD) -o bin/ ./cmd/ass-exec ./cmd/ass-devvault
@@ -77,6 +78,10 @@ test-kubernetes: build
 test-ci: build
 	go vet -tags ci ./examples/internal/ci
 	go test -tags ci -count=1 -v ./examples/internal/ci
+
+test-world: build
+	go vet -tags world ./examples/internal/world
+	go test -tags world -count=1 -timeout 10m -v ./examples/internal/world
 
 soak:
 	go test -tags soak -count=1 -run TestEveryStartIsWholeOrToldApart -timeout 40m -v ./cmd/ass-exec
