@@ -5,11 +5,19 @@ set -eu
 cd "$(dirname "$0")"
 PATH=$(cd ../../bin && pwd):$PATH
 
-echo '$ ass-devvault --seed vault.json -- ass-exec --mapping ass.env -- ./show-env.sh'
+bold='' dim='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
+	bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m')
+fi
+step() { printf '%s\n' "$bold$1$plain" "$dim\$ $2$plain"; }
+
+step '1. Every secret is there: ass-exec becomes the command' \
+	'ass-devvault --seed vault.json -- ass-exec --mapping ass.env -- ./show-env.sh'
 ass-devvault --seed vault.json -- ass-exec --mapping ass.env -- ./show-env.sh
 
 echo
-echo '$ ass-devvault --seed vault.json -- ass-exec --mapping misspelt.env -- ./show-env.sh'
+step '2. One is misspelt: the command is not started' \
+	'ass-devvault --seed vault.json -- ass-exec --mapping misspelt.env -- ./show-env.sh'
 status=0
 ass-devvault --seed vault.json -- ass-exec --mapping misspelt.env -- ./show-env.sh || status=$?
 echo "exit status $status, and the command was not started"
