@@ -19,6 +19,11 @@ ENTRYPOINT ["/ass-exec"]
 FROM image AS prebuilt
 COPY bin/ass-exec /ass-exec
 
+# The same image around the binaries of a release, which it does not compile anew.
+FROM image AS release
+ARG TARGETARCH
+COPY dist/ass-exec-linux-$TARGETARCH /ass-exec
+
 FROM --platform=$BUILDPLATFORM golang:1.26-alpine AS build
 WORKDIR /src
 COPY . .
