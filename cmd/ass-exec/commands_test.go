@@ -31,7 +31,6 @@ var commands = regexp.MustCompile("(?ms)^(<!-- run -->\n)?```sh\n(.*?)^```$")
 // The commands of a README run in its folder, in order, on a clean copy.
 func TestReadmesRun(t *testing.T) {
 	root := t.TempDir()
-	copyModule(t, root)
 	if err := os.CopyFS(filepath.Join(root, "examples"), os.DirFS("../../examples")); err != nil {
 		t.Fatal(err)
 	}
