@@ -34,7 +34,10 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-var tools = []string{"gcc", "unshare", "tini", "dumb-init", "catatonit"}
+var tools = []string{
+	"gcc", "unshare", "tini", "dumb-init", "catatonit",
+	"nginx", "haproxy", "apache2", "caddy", "nghttpx", "hitch", "varnishd", "lighttpd", "node",
+}
 
 func setUp(dir string) (err error) {
 	if assExec, err = filepath.Abs("../../../bin/ass-exec"); err != nil {
