@@ -202,7 +202,8 @@ func ByProxy(err error) bool { return toProxy(err) != nil }
 func credentialsRefused(err error) bool {
 	var proxy *proxyError
 	if errors.As(err, &proxy) {
-		return proxy.status == http.StatusProxyAuthRequired
+		// tinyproxy has 407 for no password, and 401 for a wrong one.
+		return proxy.status == http.StatusProxyAuthRequired || proxy.status == http.StatusUnauthorized
 	}
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "socks connect" || op.Err == nil {

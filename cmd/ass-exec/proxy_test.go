@@ -112,6 +112,7 @@ func TestProxyIsUsedAndItsTroublesAreNamed(t *testing.T) {
 func TestProxyThatWantsOtherCredentialsIsAskedOnce(t *testing.T) {
 	const hint = "ass-exec: hint: correct user and password in VARIABLE, like http://user:password@proxy.example:3128 with special characters percent-encoded; it was asked once, lest the account is locked\n"
 	http407, asked := connectProxy(t, "", 407)
+	http401, asked401 := connectProxy(t, "", 401)
 	socks, dialed := socksProxy(t, []byte{5, 2}, []byte{1, 1})
 	socksNone, dialedNone := socksProxy(t, []byte{5, 0xff})
 	for _, tt := range []struct {
@@ -121,6 +122,8 @@ func TestProxyThatWantsOtherCredentialsIsAskedOnce(t *testing.T) {
 	}{
 		{"CONNECT", "http://canaryUSER:canaryPASSWORD@" + http407, "https://vault.example", func() int { return len(asked) },
 			"cannot reach vault.example: the proxy " + http407 + " answered Proxy Authentication Required (407)\n"},
+		{"CONNECT, as tinyproxy refuses", "http://canaryUSER:canaryPASSWORD@" + http401, "https://vault.example", func() int { return len(asked401) },
+			"cannot reach vault.example: the proxy " + http401 + " answered Unauthorized (401)\n"},
 		{"plain http", "http://canaryUSER:canaryPASSWORD@" + http407, "http://vault.example", func() int { return len(asked) },
 			"the proxy answered Proxy Authentication Required (407)\n"},
 		{"SOCKS password", "socks5://canaryUSER:canaryPASSWORD@" + socks, "https://vault.example", func() int { return len(dialed) },
