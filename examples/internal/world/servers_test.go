@@ -217,7 +217,8 @@ func newVault(t *testing.T, n int) *worldVault {
 	for _, der := range cert.Certificate {
 		certPEM = append(certPEM, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
 	}
-	must(t, os.Chmod(v.dir, 0o755))
+	must(t, os.Chmod(v.dir, 0o755)) // servers become other users
+	must(t, os.Chmod(filepath.Dir(v.dir), 0o755))
 	for _, file := range []struct {
 		to   *string
 		name string
