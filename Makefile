@@ -82,6 +82,7 @@ test-ci: build
 test-world: build
 	go vet -tags world ./examples/internal/world
 	go test -tags world -count=1 -timeout 10m -v ./examples/internal/world
+	cd examples/internal/world/dotenv && go vet -tags world . && go test -tags world -count=1 -v .
 
 soak:
 	go test -tags soak -count=1 -run TestEveryStartIsWholeOrToldApart -timeout 40m -v ./cmd/ass-exec
