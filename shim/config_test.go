@@ -2,6 +2,7 @@ package shim
 
 import (
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -134,5 +135,29 @@ func TestTildeIsHome(t *testing.T) {
 	_, err = ParseConfig([]string{"--mapping=~/m", "true"}, []string{"ASS_AGENT_KEY_FILE=~/key", "HOME="})
 	if err == nil || err.Error() != want || exit.Status(err) != 78 {
 		t.Errorf("got %v, %d; want %s", err, exit.Status(err), want)
+	}
+}
+func TestSettingsThatAreWordsAreTaken(t *testing.T) {
+	cfg, err := ParseConfig([]string{"--init=group", "--on-change=hup", "--log-format=json", "--namespace=a/b, c", "--namespace=c", "true"}, nil)
+	if err != nil || !cfg.Init || !cfg.Group || cfg.OnChange != "hup" || !cfg.JSON || !slices.Equal(cfg.Namespaces, []string{"a/b", "c"}) {
+		t.Errorf("got %+v, %v", cfg, err)
+	}
+	cfg, err = ParseConfig([]string{"--init=false", "true"}, []string{"ASS_INIT=group"})
+	if err != nil || cfg.Init || cfg.Group || cfg.Supervises() {
+		t.Errorf("got %+v, %v", cfg, err)
+	}
+	for name, want := range map[string]syscall.Signal{"HUP": syscall.SIGHUP, "sighup": syscall.SIGHUP, "Usr1": syscall.SIGUSR1, "restart": 0, "1": 0} {
+		if got := SignalNumber(name); got != want {
+			t.Errorf("%s: got %d, want %d", name, got, want)
+		}
+	}
+	for arg, want := range map[string]string{
+		"--init=grup":         "--init: must be true, false or group",
+		"--on-change=reload":  "--on-change: must be restart, exit or a signal such as HUP",
+		"--log-format=logfmt": "--log-format: must be text or json",
+	} {
+		if _, err := ParseConfig([]string{arg, "true"}, nil); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }

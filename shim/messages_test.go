@@ -3,12 +3,15 @@ package shim
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -72,5 +75,87 @@ func TestCommandToApproveIsPrintedForAPlainIDAlone(t *testing.T) {
 		if got := howToApprove(id); got != want {
 			t.Errorf("%s: got %s, want %s", id, got, want)
 		}
+	}
+}
+
+func TestEveryFailureOfTheVaultHasAStatusAndAHint(t *testing.T) {
+	cfg, err := ParseConfig([]string{"sh"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := map[vault.Reason]exit.Code{
+		vault.Unavailable: exit.Unavailable, vault.Denied: exit.Denied, vault.Pending: exit.Pending, vault.NotFound: exit.NotFound,
+		vault.Protocol: exit.Protocol, vault.TooMuch: exit.Protocol, vault.Untrusted: exit.Config, vault.BadRoots: exit.Config,
+		vault.BadProxy: exit.Config, vault.Bug: exit.Internal,
+	}
+	told := make(map[string]vault.Reason)
+	for _, reason := range vault.Reasons() {
+		e := &vault.Error{Reason: reason, Text: "text", Scopes: []string{"secrets:read:a/X"}}
+		token := exit.AsErrors(openError(t.Context(), cfg, e))[0]
+		read := secretError(mapping.Binding{Name: "X", Origin: "m:1"}, "a/X", e)
+		if token.Code != status[reason] || read.Code != status[reason] {
+			t.Errorf("%v: got %d and %d, want %d", reason, token.Code, read.Code, status[reason])
+		}
+		if token.Hint == "" && reason != vault.Bug || read.Hint == "" {
+			t.Errorf("%v has no hint", reason)
+		}
+		if other, ok := told[read.Hint]; ok && fmt.Sprint(other, reason) != fmt.Sprint(vault.Untrusted, vault.BadRoots) {
+			t.Errorf("%v and %v have the same hint", other, reason)
+		}
+		told[read.Hint] = reason
+		if !strings.HasPrefix(read.Msg, "m:1: X: a/X") || !strings.HasSuffix(read.Msg, "text") && reason != vault.NotFound {
+			t.Errorf("%v: got %s", reason, read.Msg)
+		}
+	}
+}
+
+func TestApprovalThatWasDeniedOrHasNoIDIsTold(t *testing.T) {
+	cfg, err := ParseConfig([]string{"sh"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scopes := []string{"secrets:read:a/X", "secrets:read:a/Y"}
+	for _, tt := range []struct {
+		err  vault.Error
+		want string
+	}{
+		{
+			vault.Error{Reason: vault.Denied, Op: vault.OpApproval, ApprovalID: "apr_1", Text: "text"},
+			"77 approval apr_1 of secrets:read:a/X secrets:read:a/Y was denied by a human | ask the person who denied it, or ask for no sensitive secret",
+		},
+		{
+			vault.Error{Reason: vault.Pending, Text: "text"},
+			"75 a human must approve secrets:read:a/X secrets:read:a/Y, but the vault named no approval | look for it in the dashboard, or ask for no sensitive secret",
+		},
+	} {
+		tt.err.Scopes = scopes
+		if got := allOf(openError(t.Context(), cfg, &tt.err)); got != tt.want {
+			t.Errorf("got  %s\nwant %s", got, tt.want)
+		}
+	}
+}
+
+func TestHintForAProxyNamesItsVariable(t *testing.T) {
+	if got := badProxyHint("https", &vault.Error{}); !strings.HasPrefix(got, "correct user and password in HTTPS_PROXY, ") {
+		t.Errorf("got %s", got)
+	}
+	if got, want := badProxyHint("http", &vault.Error{Err: tls.RecordHeaderError{}}), "write http:// instead of https:// in HTTP_PROXY, if that is what the proxy speaks"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// Every minute what is left, and at once what is to be done.
+func TestWaitForAnApprovalIsToldEachMinute(t *testing.T) {
+	var out strings.Builder
+	warn := warnOfApproval(logTo(&out, slog.LevelWarn))
+	for _, left := range []time.Duration{600, 599, 541, 540, 481, 480} {
+		warn(vault.Approval{ID: "apr_1", Scopes: []string{"secrets:read:a/X"}, Left: left * time.Second})
+	}
+	var want string
+	for _, left := range []string{"10m0s", "9m0s", "8m0s"} {
+		want += `level=WARN msg="waiting for a human to approve secrets:read:a/X: run ass approvals approve apr_1; ` + left + " left\"\n"
+	}
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", &out, want)
 	}
 }

@@ -103,3 +103,50 @@ func TestSystemMappingInTheWorkingDirectoryIsTheSystems(t *testing.T) {
 		t.Errorf("got %v, %v", bindings, problems)
 	}
 }
+
+// What is wrong locally is told at once, and what could be made out is there.
+func TestPlanHoldsWhatIsKnownWithoutTheNetwork(t *testing.T) {
+	key := []string{"ASS_AGENT_KEY=" + testKey, "PATH=/bin"}
+	const noKey = "78 no agent key"
+	for _, tt := range []struct {
+		mapping   string
+		environ   []string
+		args      string
+		bindings  string
+		reachable bool
+		path      string
+		problems  string
+	}{
+		{"A=a/A\nB=a/B\n", append([]string{"A=ass://x/A", "C=ass://a/C"}, key...), "", "A=a/A B=a/B C=a/C", true, "/bin/sh", "0"},
+		{"A=a/A\n", []string{"PATH=/bin"}, "", "A=a/A", false, "/bin/sh", noKey},
+		{"A=a/A\nA=a/B\n", []string{"PATH=/no"}, "", "A=a/A", false, "", "78 m:2: A is mapped already on line 1, no agent key, command \"sh\": not found in PATH=/no"},
+		{"A=debug\n", []string{"PATH=/bin"}, "", "", false, "/bin/sh", "78 m:1: A: \"debug\" is not a secret path; a path has a namespace and a key, like production/app/DEBUG, no agent key"},
+		{"", key, "--namespace=ns", "", true, "/bin/sh", "0"},
+		{"", []string{"PATH=/bin"}, "--mapping=/dev/null", "", false, "/bin/sh", "78 no secret is asked for: no mapping file (ass.env, /etc/ass-exec/ass.env), no ass:// in the environment, no namespace"},
+		{"#\n", []string{"PATH=/bin"}, "", "", false, "/bin/sh", "0"},
+		{"PATH=a/PATH\n", key, "", "PATH=a/PATH", true, "", "0"},
+		{"A=a/A\n", []string{"PATH=/bin", "A=mine"}, "--preserve-env", "", false, "/bin/sh", "0"},
+		{"A=a/A\n", key, "--ca-file=/none", "A=a/A", false, "/bin/sh", "78 --ca-file: open /none: no such file or directory"},
+	} {
+		cfg := configFor(t, tt.mapping, tt.environ, strings.Fields(tt.args)...)
+		p, problems := newPlan(cfg, newBudget(0, t.Context))
+		var bindings []string
+		for _, b := range p.bindings {
+			bindings = append(bindings, b.Name+"="+strings.TrimPrefix(b.Value.String(), "ass://"))
+		}
+		var told []string
+		for _, e := range problems {
+			if strings.HasPrefix(e.Msg, "no agent key: ") {
+				e.Msg = "no agent key"
+			}
+			told = append(told, e.Msg)
+		}
+		got := strings.TrimSpace(fmt.Sprintf("%d %s", exit.Status(problems.OrNil()), strings.Join(told, ", ")))
+		if strings.Join(bindings, " ") != tt.bindings || p.reachable != tt.reachable || p.path != tt.path || got != tt.problems {
+			t.Errorf("%q %q:\ngot  %s, %v, %q, %s\nwant %s, %v, %q, %s", tt.mapping, tt.args, bindings, p.reachable, p.path, got, tt.bindings, tt.reachable, tt.path, tt.problems)
+		}
+		if p.reachable != (p.key.Reveal() == testKey) && !strings.Contains(tt.args, "ca-file") {
+			t.Errorf("%q: the key is not the one that was given", tt.mapping)
+		}
+	}
+}
