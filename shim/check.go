@@ -91,9 +91,9 @@ func (r resolution) report() Variable {
 	case len(r.errs) > 0:
 		v.Problem = strings.TrimPrefix(r.errs.Error(), r.Origin+": "+r.Name+": ")
 	case r.absent:
-		v.Problem = "not there, which is allowed"
+		v.Problem = "not found (optional)"
 	case slices.ContainsFunc(r.fetched, fetched.missing):
-		v.Problem = "not there: it gets its default"
+		v.Problem = "not found (it gets its default)"
 	}
 	return v
 }

@@ -269,7 +269,7 @@ func (c *Config) validate() exit.Errors {
 	problems := c.checkKeySources()
 	if c.URL.Scheme == "http" && !c.AllowHTTP && !loopback(c.URL.Hostname()) {
 		problems = append(problems, &exit.Error{
-			Code: exit.Config, Msg: "the vault's URL is http, which would send the agent key in clear to " + c.URL.Host,
+			Code: exit.Config, Msg: "the vault's URL is http, which would send the agent key in cleartext to " + c.URL.Host,
 			Hint: "use https, or set ASS_ALLOW_HTTP=1 on a private network",
 		})
 	}

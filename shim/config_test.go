@@ -78,7 +78,7 @@ func TestEveryMalformedSettingIsNamed(t *testing.T) {
 		{[]string{"x"}, []string{"ASS_API_URL=ftp://x"}, "ASS_API_URL: must be a URL such as https://api.agentsecretstore.com", 78},
 		{[]string{"x"}, []string{"ASS_API_URL=https://u:p@x"}, "ASS_API_URL: must not hold a user or password", 78},
 		{[]string{"x"}, []string{"ASS_API_URL=https://x?a"}, "ASS_API_URL: must not hold a ? or #", 78},
-		{[]string{"x"}, []string{"ASS_API_URL=http://vault"}, "the vault's URL is http, which would send the agent key in clear to vault", 78},
+		{[]string{"x"}, []string{"ASS_API_URL=http://vault"}, "the vault's URL is http, which would send the agent key in cleartext to vault", 78},
 		{[]string{"x"}, []string{"HTTPS_PROXY=http://u:p@h:x"}, "HTTPS_PROXY is not the URL of a proxy", 78},
 		{[]string{"x"}, []string{"http_proxy=gopher://h"}, "http_proxy is not the URL of a proxy", 78},
 	} {

@@ -54,7 +54,7 @@ func checkImport(name string, ref, other vault.Ref) *exit.Error {
 	case protected(name) != "":
 		e.Msg = fmt.Sprintf("namespace: %s would set %s, a protected name (%s)", ref, name, protected(name))
 	case !mapping.ValidName(name):
-		e.Msg = fmt.Sprintf("namespace: %s would be %s, which is no name of a variable", ref, name)
+		e.Msg = fmt.Sprintf("namespace: %s would be %s, which is not a valid variable name", ref, name)
 	default:
 		return nil
 	}

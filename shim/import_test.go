@@ -39,7 +39,7 @@ func TestListedSecretsBecomeVariables(t *testing.T) {
 			"A_B=ns/a-b (namespace ns)", "78 namespace: ns/a-b and other/a.b would both be A_B" + collide + "other/a.b",
 		},
 		{[]listing{list("ns", "ns/node-options")}, "", "78 namespace: ns/node-options would set NODE_OPTIONS, a protected name (code that Node.js loads)" + collide + "ns/node-options"},
-		{[]listing{list("ns", "ns/2nd")}, "", "78 namespace: ns/2nd would be 2ND, which is no name of a variable" + collide + "ns/2nd"},
+		{[]listing{list("ns", "ns/2nd")}, "", "78 namespace: ns/2nd would be 2ND, which is not a valid variable name" + collide + "ns/2nd"},
 		{[]listing{list("ns", "ns/x_y", "ns/x.y")}, "X_Y=ns/x_y (namespace ns)", "0 "}, // ns/x.y has a name of its own
 		{[]listing{list("ns")}, "", "66 namespace ns holds no secret | check the spelling of --namespace, with ass secrets list ns"},
 		{

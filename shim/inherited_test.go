@@ -141,7 +141,7 @@ func TestNothingButUnresolvedReferencesIsAnError(t *testing.T) {
 		names = append(names, fmt.Sprintf("V%d", i))
 	}
 	_, _, err := planFor(t, append(environ, "GITLAB_CI=true"))
-	want := "no secret is asked for: no mapping file (ass.env, /etc/ass-exec/ass.env), no namespace, and the references in " +
+	want := "nothing to fetch: no mapping file (ass.env, /etc/ass-exec/ass.env), no namespace, and the references in " +
 		strings.Join(names[:10], ", ") + " and 2 more are not resolved: ASS_RESOLVE is none by default, because GITLAB_CI is set"
 	if fmt.Sprint(err) != want || exit.Status(err) != 78 {
 		t.Errorf("got  %v\nwant %s", err, want)

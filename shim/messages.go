@@ -60,7 +60,7 @@ func tokenMessage(e *vault.Error) string {
 	case e.Reason == vault.Denied && e.Status == 401:
 		return "the vault refuses the agent key: " + e.Error()
 	case e.Reason == vault.Denied:
-		return "the vault does not give a token for " + scopes + ": " + e.Error()
+		return "the vault refused a token for " + scopes + ": " + e.Error()
 	case e.Reason == vault.Pending && e.ApprovalID == "":
 		return "a human must approve " + scopes + ", but the vault named no approval"
 	case e.Reason == vault.Pending:
@@ -91,7 +91,7 @@ func tokenHint(c Config, e *vault.Error) string {
 		}
 		return howToApprove(e.ApprovalID) + " and start again; --approval-timeout is " + c.ApprovalTimeout.String()
 	case vault.Protocol, vault.NotFound, vault.TooMuch:
-		return fmt.Sprintf("check --api-url: is %s the vault's API, and no proxy or other server before it?", c.URL)
+		return fmt.Sprintf("check --api-url: something other than the vault answered at %s (a proxy?)", c.URL)
 	case vault.Untrusted:
 		return untrustedHint(e)
 	case vault.BadProxy:
@@ -108,11 +108,11 @@ func untrustedHint(err error) string {
 	proxy := vault.ByProxy(err)
 	switch {
 	case proxy && errors.As(err, &name):
-		return "check HTTPS_PROXY: who answers there has the certificate of another name"
+		return "check HTTPS_PROXY: the proxy's certificate is for another name"
 	case proxy && !(errors.As(err, &invalid) && invalid.Reason == x509.Expired):
 		return "if the proxy has an authority of its own, add its certificate to the file of --ca-file, beside the vault's; else somebody else answers in the proxy's place"
 	case errors.As(err, &name):
-		return "check --api-url: who answers there has the certificate of another name"
+		return "check --api-url: the server's certificate is for another name"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "check the clock here (" + time.Now().UTC().Format(time.RFC3339) + "), or have the certificate renewed"
 	}
@@ -146,7 +146,7 @@ func secretError(b mapping.Binding, ref vault.Ref, e *vault.Error) *exit.Error {
 		out.Msg = fmt.Sprintf("%s: %s: %s does not exist", b.Origin, b.Name, ref)
 		out.Hint = "check the spelling, with ass secrets list " + ref.Namespace() + ", or make it " + b.Lenient()
 	case vault.Denied:
-		out.Hint = "let the agent read " + ref.Namespace() + "; a token that expired or was used up asks for a longer --token-ttl"
+		out.Hint = "let the agent read " + ref.Namespace() + "; if the token expired or was used up, raise --token-ttl"
 	case vault.Unavailable:
 		out.Hint = "the vault gave a token and then failed: see its status, or raise --timeout"
 	case vault.Protocol:
@@ -179,16 +179,16 @@ const repeatWarning = 10 * time.Second
 // attempt on: a cause at once when it is new, and else now and then.
 func warnOfRetries(log *slog.Logger) func(*vault.Error, time.Duration) {
 	var mu sync.Mutex
-	told := make(map[string]time.Time)
+	lastWarned := make(map[string]time.Time)
 	return func(e *vault.Error, wait time.Duration) {
 		mu.Lock()
 		defer mu.Unlock()
 		cause := e.Cause()
-		maps.DeleteFunc(told, func(_ string, at time.Time) bool { return time.Since(at) >= repeatWarning })
-		if _, recent := told[cause]; recent {
+		maps.DeleteFunc(lastWarned, func(_ string, at time.Time) bool { return time.Since(at) >= repeatWarning })
+		if _, recent := lastWarned[cause]; recent {
 			return
 		}
-		told[cause] = time.Now()
+		lastWarned[cause] = time.Now()
 		log.Warn(cause + "; trying again in " + max(time.Millisecond, wait.Round(time.Millisecond)).String())
 	}
 }
@@ -197,12 +197,12 @@ func warnOfRetries(log *slog.Logger) func(*vault.Error, time.Duration) {
 // and then how long is left for it.
 func warnOfApproval(log *slog.Logger) func(vault.Approval) {
 	const repeat = time.Minute
-	var told time.Duration // what was left when it was told
+	var leftThen time.Duration // at the last warning
 	return func(a vault.Approval) {
-		if told != 0 && told-a.Left < repeat {
+		if leftThen != 0 && leftThen-a.Left < repeat {
 			return
 		}
-		told = a.Left
+		leftThen = a.Left
 		log.Warn(fmt.Sprintf("waiting for a human to approve %s: %s; %s left",
 			strings.Join(a.Scopes, " "), howToApprove(a.ID), max(time.Second, a.Left.Round(time.Second))))
 	}

@@ -175,7 +175,7 @@ func unnamedError(where, what string) *exit.Error {
 }
 
 func (p *plan) nothingToDoError() *exit.Error {
-	none := "no secret is asked for: no mapping file (" + localMapping + ", " + systemMapping + "), "
+	none := "nothing to fetch: no mapping file (" + localMapping + ", " + systemMapping + "), "
 	if len(p.unresolved) > 0 {
 		return &exit.Error{
 			Code: exit.Config,

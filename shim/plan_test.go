@@ -122,7 +122,7 @@ func TestPlanHoldsWhatIsKnownWithoutTheNetwork(t *testing.T) {
 		{"A=a/A\nA=a/B\n", []string{"PATH=/no"}, "", "A=a/A", false, "", "78 m:2: A is mapped already on line 1, no agent key, command \"sh\": not found in PATH=/no"},
 		{"A=debug\n", []string{"PATH=/bin"}, "", "", false, "/bin/sh", "78 m:1: A: \"debug\" is not a secret path; a path has a namespace and a key, like production/app/DEBUG, no agent key"},
 		{"", key, "--namespace=ns", "", true, "/bin/sh", "0"},
-		{"", []string{"PATH=/bin"}, "--mapping=/dev/null", "", false, "/bin/sh", "78 no secret is asked for: no mapping file (ass.env, /etc/ass-exec/ass.env), no ass:// in the environment, no namespace"},
+		{"", []string{"PATH=/bin"}, "--mapping=/dev/null", "", false, "/bin/sh", "78 nothing to fetch: no mapping file (ass.env, /etc/ass-exec/ass.env), no ass:// in the environment, no namespace"},
 		{"#\n", []string{"PATH=/bin"}, "", "", false, "/bin/sh", "0"},
 		{"PATH=a/PATH\n", key, "", "PATH=a/PATH", true, "", "0"},
 		{"A=a/A\n", []string{"PATH=/bin", "A=mine"}, "--preserve-env", "", false, "/bin/sh", "0"},

@@ -168,13 +168,13 @@ func TestFailureToGetATokenSaysWhatToDo(t *testing.T) {
 		{devvault.Fault{Kind: "status", Status: 401}, "", "77 the vault refuses the agent key: not authorized (401): Unauthorized | " + check},
 		{
 			devvault.Fault{Kind: "status", Status: 403},
-			"", "77 the vault does not give a token for secrets:read:a/X: access denied (403): Forbidden | " +
+			"", "77 the vault refused a token for secrets:read:a/X: access denied (403): Forbidden | " +
 				"allow these scopes for the agent, check its namespaces and IP list, or remove the lines from the mapping",
 		},
-		{devvault.Fault{Kind: "html"}, "", "76 no token: the reply is not JSON (200) | check --api-url: is <url> the vault's API, and no proxy or other server before it?"},
+		{devvault.Fault{Kind: "html"}, "", "76 no token: the reply is not JSON (200) | check --api-url: something other than the vault answered at <url> (a proxy?)"},
 		{
 			devvault.Fault{Kind: "redirect", Location: "https://other.example/"},
-			"", "76 no token: redirected to https://other.example, which is not followed (307) | check --api-url: is <url> the vault's API, and no proxy or other server before it?",
+			"", "76 no token: redirected to https://other.example, which is not followed (307) | check --api-url: something other than the vault answered at <url> (a proxy?)",
 		},
 		{
 			devvault.Fault{Kind: "status", Status: 503, RetryAfter: "60"},
@@ -242,7 +242,7 @@ func TestEverySecretThatFailsIsTold(t *testing.T) {
 func TestFailureToReadSaysWhatToDo(t *testing.T) {
 	for kind, want := range map[string]string{
 		"html":   "76 m:1: X: a/X: the reply is not JSON (200) | check --api-url, and whether a proxy stands before the vault",
-		"status": "77 m:1: X: a/X: access denied (403): Forbidden | let the agent read a; a token that expired or was used up asks for a longer --token-ttl",
+		"status": "77 m:1: X: a/X: access denied (403): Forbidden | let the agent read a; if the token expired or was used up, raise --token-ttl",
 	} {
 		v := newVault(t, devvault.Config{})
 		v.Put("a/X", "1")

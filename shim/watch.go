@@ -30,8 +30,8 @@ type Watcher struct {
 }
 
 func newWatcher(p plan, session *vault.Session, first snapshot, log *slog.Logger) *Watcher {
-	// The user who waits for a start is told of every trouble; a command
-	// that runs is not in any.
+	// Who waits for a start is warned of every retry; a command that runs
+	// waits for nothing.
 	session.Quiet()
 	return &Watcher{p: p, session: session, log: log, last: fingerprints(first), wait: sleep}
 }
@@ -61,7 +61,7 @@ func (w *Watcher) Run(ctx context.Context, act func(*Start)) {
 			return
 		case err != nil:
 			if troubles == 0 {
-				w.log.Warn(fmt.Sprintf("looking for new secrets: %s; the command goes on with those it has", exit.AsErrors(err)[0].Msg))
+				w.log.Warn(fmt.Sprintf("checking for new secrets failed: %s; the command goes on with those it has", exit.AsErrors(err)[0].Msg))
 			}
 			troubles++
 		}

@@ -158,10 +158,10 @@ func TestVaultInTroubleLeavesTheCommandAlone(t *testing.T) {
 		kind    string
 		warning string
 	}{
-		{"endpoint=secrets,kind=html", "looking for new secrets: the reply is not JSON (200); the command goes on with those it has"},
-		{"endpoint=secrets,kind=status,status=403", "looking for new secrets: access denied (403): Forbidden; the command goes on with those it has"},
-		{"endpoint=secrets,kind=status,status=404", "looking for new secrets: environment: X: a/X does not exist; the command goes on with those it has"},
-		{"endpoint=secrets,kind=empty", "looking for new secrets: environment: X: a/X: the secret is empty; the command goes on with those it has"},
+		{"endpoint=secrets,kind=html", "checking for new secrets failed: the reply is not JSON (200); the command goes on with those it has"},
+		{"endpoint=secrets,kind=status,status=403", "checking for new secrets failed: access denied (403): Forbidden; the command goes on with those it has"},
+		{"endpoint=secrets,kind=status,status=404", "checking for new secrets failed: environment: X: a/X does not exist; the command goes on with those it has"},
+		{"endpoint=secrets,kind=empty", "checking for new secrets failed: environment: X: a/X: the secret is empty; the command goes on with those it has"},
 	} {
 		v, env := vaultServer(t, devvault.Config{})
 		v.Put("a/X", "one")
