@@ -52,27 +52,30 @@ func Check(network func() context.Context, cfg Config, version string, log *slog
 			return Report{}, err
 		}
 	}
-	report := Report{Command: p.path}
+	command := p.path
 	if len(local) == 0 && remote == nil && len(cfg.Argv) > 0 {
 		var start *Start
 		if start, remote = build(p, resolutions); remote == nil {
-			report.Command = start.Name()
+			command = start.Name()
 		}
 	}
-	problems := slices.Concat(local, exit.AsErrors(remote))
+	return newReport(command, resolutions, local, remote), slices.Concat(local, exit.AsErrors(remote)).OrNil()
+}
+
+func newReport(command string, resolutions []resolution, local exit.Errors, remote error) Report {
 	// A real run would not have got any further than the local checks.
-	report.ExitCode = exit.Status(local.OrNil())
-	if report.ExitCode == 0 {
-		report.ExitCode = exit.Status(remote)
+	status := exit.Status(local.OrNil())
+	if status == 0 {
+		status = exit.Status(remote)
 	}
-	report.Problems = make([]string, len(problems))
-	for i, e := range problems {
-		report.Problems[i] = e.Msg
+	report := Report{Command: command, ExitCode: status, Problems: []string{}}
+	for _, e := range slices.Concat(local, exit.AsErrors(remote)) {
+		report.Problems = append(report.Problems, e.Msg)
 	}
 	for _, r := range resolutions {
 		report.Variables = append(report.Variables, r.report())
 	}
-	return report, problems.OrNil()
+	return report
 }
 
 func (r resolution) report() Variable {
