@@ -64,8 +64,7 @@ func (v *testVault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.Server.ServeHTTP(w, r)
 }
 
-// asked returns what was asked for since the first n requests, like "GET
-// /v1/secrets/a/B", in the order of the alphabet where it is that of the vault.
+// asked lists the requests after the first n, like "GET /secrets/a/B 200".
 func (v *testVault) asked(n int) []string {
 	var all []string
 	for _, r := range v.Requests()[n:] {
