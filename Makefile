@@ -4,6 +4,7 @@
 #   make test             every test that can run here; says what it skips
 #   make test-container   the images and examples, with Docker (.ci/install-docker)
 #   make test-kubernetes  the examples on a Kubernetes, built once from source (8 to 20 minutes); root, Docker
+#   make test-emulated    the scripts as ARCH (arm64; arm, riscv64) under QEMU; root, two minutes
 #   make test-ci          the CI systems' examples (.ci/install-ci-tools)
 #   make test-world       beside other inits, behind other servers and proxies (.ci/install-world-tools); root, 6 minutes
 #   make soak             10,000 starts with random faults; SOAK_STARTS=500 for fewer
@@ -28,7 +29,7 @@ IMAGE ?= ghcr.io/agent-secret-store/ass-exec
 # CI takes no result from a cache.
 FRESH = $(if $(CI),-count=1)
 
-.PHONY: build demo test test-unit test-container test-kubernetes test-ci test-world soak bench bench-quick fleet fuzz mutate lint vulncheck release release-snapshot image clean
+.PHONY: build demo test test-unit test-container test-kubernetes test-emulated test-ci test-world soak bench bench-quick fleet fuzz mutate lint vulncheck release release-snapshot image clean
 
 build:
 	$(GOBUILD) -o bin/ ./cmd/ass-exec ./cmd/ass-devvault
@@ -74,6 +75,9 @@ test-container: build image
 test-kubernetes: build
 	go vet -tags kubernetes ./examples/internal/cluster
 	examples/internal/cluster/run go test -tags kubernetes -count=1 -parallel 4 -v ./examples/internal/cluster
+
+test-emulated:
+	.ci/emulated $(or $(ARCH),arm64)
 
 test-ci: build
 	go vet -tags ci ./examples/internal/ci
