@@ -37,7 +37,7 @@ func run(m *testing.M) int {
 var tools = []string{
 	"gcc", "unshare", "tini", "dumb-init", "catatonit",
 	"nginx", "haproxy", "apache2", "caddy", "nghttpx", "hitch", "varnishd", "lighttpd", "node",
-	"squid", "tinyproxy", "microsocks", "htpasswd",
+	"squid", "tinyproxy", "microsocks", "htpasswd", "ip", "nft",
 }
 
 func setUp(dir string) (err error) {

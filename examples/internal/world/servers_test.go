@@ -208,7 +208,7 @@ func newVault(t *testing.T, n int) *worldVault {
 	server := &http.Server{Handler: v.Server}
 	go func() { _ = server.Serve(v.Listener(l)) }()
 	t.Cleanup(func() { v.Close(); server.Close() })
-	cert, ca, err := devvault.Certificate("127.0.0.1", "localhost", "10.77.0.2", "vault.example")
+	cert, ca, err := devvault.Certificate("127.0.0.1", "localhost", "10.9.0.1", "*.example")
 	must(t, err)
 	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
 	must(t, err)
