@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 
@@ -108,13 +109,13 @@ func bundledRoots(files, dirs []string) *x509.CertPool {
 		_ = addDir(pool, dir)
 	}
 	if pool.Equal(x509.NewCertPool()) {
-		addEmbedded(pool)
+		addRoots(pool, bundle.Roots())
 	}
 	return pool
 }
 
-func addEmbedded(pool *x509.CertPool) {
-	for root := range bundle.Roots() {
+func addRoots(pool *x509.CertPool, roots iter.Seq[bundle.Root]) {
+	for root := range roots {
 		cert, err := x509.ParseCertificate(root.Certificate)
 		if err != nil {
 			continue

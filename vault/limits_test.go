@@ -1,0 +1,147 @@
+package vault
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestReplyIsOneMiBAtMost(t *testing.T) {
+	const head, tail = `{"value":"`, `"}`
+	for over, want := range map[int]string{0: "", 1: "the reply is larger than 1 MiB (200)"} {
+		value := strings.Repeat("x", 1<<20+over-len(head)-len(tail))
+		c, _ := testClient(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, head+value+tail) })
+		got, err := readOne(c, "a/B")
+		text := ""
+		if got.Err != nil {
+			text = got.Err.Error()
+		}
+		if err != nil || text != want || want == "" && got.Value.Reveal() != value {
+			t.Errorf("%d bytes over: got %d bytes, %v, %q; want %q", over, len(got.Value.Reveal()), err, text, want)
+		}
+	}
+}
+
+// Bytes that are not kept count for nothing: each of many retries may bring a
+// page of a proxy.
+func TestBadRepliesAreNotPartOfTheRound(t *testing.T) {
+	page := strings.Repeat("x", maxBody)
+	reads := 0
+	c, _ := testClient(t, func(w http.ResponseWriter, _ *http.Request) {
+		if reads++; reads > 2*maxRound/maxBody {
+			io.WriteString(w, `{"value":"v"}`)
+			return
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+		io.WriteString(w, page)
+	})
+	c.Timeout = 0
+	if got, err := readOne(c, "a/B"); err != nil || got.Err != nil {
+		t.Errorf("got %v, %v", err, got.Err)
+	}
+}
+
+func TestMessageIsQuotedToItsLimit(t *testing.T) {
+	for text, want := range map[string]string{
+		strings.Repeat("é", maxMessage):            strings.Repeat("é", maxMessage),
+		strings.Repeat("é", maxMessage+1):          strings.Repeat("é", maxMessage) + "…",
+		strings.Repeat("x", maxMessage-3) + "\x1b": strings.Repeat("x", maxMessage-3) + "…", // not a part of an escape
+		"the key is " + canaryKey:                  "the key is [redacted]",
+	} {
+		if got := quote(text, NewSecret(canaryKey), Secret{}); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestTokenLivesWholeMinutes(t *testing.T) {
+	for ttl, want := range map[time.Duration]string{
+		0: "1m", 1: "1m", time.Minute: "1m", time.Minute + 1: "2m", 5 * time.Minute: "5m", time.Hour: "60m",
+	} {
+		var asked string
+		c, _ := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			asked = string(body)
+			io.WriteString(w, `{"token":"t"}`)
+		}))
+		now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		c.TokenTTL, c.now = ttl, func() time.Time { return now }
+		s, err := c.Open(t.Context(), []string{"s"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if want := `{"scopes":["s"],"ttl":"` + want + `"}`; asked != want {
+			t.Errorf("%s: got %s, want %s", ttl, asked, want)
+		}
+		lives, err := time.ParseDuration(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for after, want := range map[time.Duration]bool{lives: false, lives + 1: true} {
+			now = now.Add(after)
+			if _, expired := s.current(); expired != want {
+				t.Errorf("%s: expired is %v after %s", ttl, expired, after)
+			}
+			now = now.Add(-after)
+		}
+	}
+}
+
+// Each wait is drawn from zero to its bound, and the bound doubles.
+func TestJitterReachesFromZeroToABoundThatDoubles(t *testing.T) {
+	const draws = 3000
+	var low, high [8]time.Duration
+	for i := range draws {
+		b := jitter()
+		for n := range low {
+			wait := b.NextBackOff()
+			if i == 0 || wait < low[n] {
+				low[n] = wait
+			}
+			high[n] = max(high[n], wait)
+		}
+	}
+	bound := 200 * time.Millisecond
+	for n := range low {
+		if slack := bound / 50; low[n] > slack || high[n] > bound || high[n] < bound-slack {
+			t.Errorf("wait %d: got %s to %s, want 0 to %s", n, low[n], high[n], bound)
+		}
+		bound = min(2*bound, 5*time.Second)
+	}
+}
+
+// Only a server that does not know the query form is asked in another one.
+func TestListingFallsBackWhereTheQueryFormIsUnknown(t *testing.T) {
+	for status, want := range map[int]string{
+		404: "/v1/secrets /v1/secrets/ns", 405: "/v1/secrets /v1/secrets/ns", 422: "/v1/secrets /v1/secrets/ns",
+		400: "/v1/secrets", 401: "/v1/secrets /v1/secrets", 403: "/v1/secrets", 501: "/v1/secrets",
+	} {
+		var asked []string
+		mux := http.NewServeMux()
+		mux.HandleFunc("/v1/tokens", func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, `{"token":"t`+strings.Repeat("t", len(asked))+`"}`)
+		})
+		mux.HandleFunc("/v1/secrets", func(w http.ResponseWriter, r *http.Request) {
+			asked = append(asked, r.URL.Path)
+			w.WriteHeader(status)
+		})
+		mux.HandleFunc("/v1/secrets/ns", func(w http.ResponseWriter, r *http.Request) {
+			asked = append(asked, r.URL.Path)
+			io.WriteString(w, `{"items":[{"key":"K"}]}`)
+		})
+		c, _ := clientOf(t, mux)
+		s, err := c.Open(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		items, listErr := s.List(t.Context(), "ns")
+		whole := len(items) == 1 && items[0].Ref == "ns/K" && listErr == nil
+		if got := strings.Join(asked, " "); got != want || whole != strings.HasSuffix(want, "/ns") {
+			t.Errorf("%d: got requests of %s, %v, %v; want %s", status, got, items, listErr, want)
+		}
+	}
+}
