@@ -2,6 +2,8 @@ package vault
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"os"
@@ -69,6 +71,47 @@ func TestWaitIsNeverNone(t *testing.T) {
 	} {
 		if got := roundWait(d); got != want {
 			t.Errorf("%s: got %s, want %s", d, got, want)
+		}
+	}
+}
+
+// What a failure is decides whether it is tried again, and what is advised.
+func TestFailuresWithoutAReplyAreClassified(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 443}, Err: syscall.ECONNREFUSED}
+	toProxy := func(err error) error { return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err} }
+	socks := func(text string) error { return &net.OpError{Op: "socks connect", Net: "tcp", Err: errors.New(text)} }
+	untrusted := func(err error) error { return &tls.CertificateVerificationError{Err: err} }
+	expired := x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired, Detail: "by a day"}
+	for _, tt := range []struct {
+		err    error
+		reason Reason
+		text   string
+		retry  bool
+	}{
+		{dial, Unavailable, "cannot reach vault: dial tcp 10.0.0.1:443: connection refused", true},
+		{toProxy(dial), Unavailable, "cannot reach vault: the proxy: dial tcp 10.0.0.1:443: connection refused", true},
+		{&proxyError{"proxy", 503}, Unavailable, "cannot reach vault: the proxy proxy answered Service Unavailable (503)", true},
+		{&proxyError{"proxy", 407}, BadProxy, "cannot reach vault: the proxy proxy answered Proxy Authentication Required (407)", false},
+		{socks("username/password authentication failed"), BadProxy, "cannot reach vault: socks connect tcp: username/password authentication failed", false},
+		{socks("no acceptable authentication methods"), BadProxy, "cannot reach vault: socks connect tcp: no acceptable authentication methods", false},
+		{socks("unknown error connection refused"), Unavailable, "cannot reach vault: socks connect tcp: unknown error connection refused", true},
+		{errTooMuch, TooMuch, "the replies are larger than 64 MiB together", false},
+		{&RootsError{"--ca-file", errors.New("x")}, BadRoots, "--ca-file: x", false},
+		{untrusted(x509.UnknownAuthorityError{}), Untrusted, "certificate of vault is not trusted: signed by an unknown authority", false},
+		{toProxy(untrusted(x509.UnknownAuthorityError{})), Untrusted, "certificate of the proxy is not trusted: signed by an unknown authority", false},
+		{untrusted(expired), Untrusted, "certificate of vault is not trusted: x509: certificate has expired or is not yet valid: by a day", false},
+		{untrusted(errors.New("other")), Untrusted, "certificate of vault is not trusted: other", false},
+		{tls.RecordHeaderError{Msg: "x"}, Protocol, "vault does not speak TLS", false},
+		{toProxy(tls.RecordHeaderError{Msg: "x"}), BadProxy, "the proxy does not speak TLS", false},
+	} {
+		e := connError(tt.err, "vault", time.Second)
+		if e.Reason != tt.reason || e.Text != tt.text || e.temporary() != tt.retry || !errors.Is(e, tt.err) {
+			t.Errorf("got %d %q, tried again: %v; want %d %q, %v", e.Reason, e.Text, e.temporary(), tt.reason, tt.text, tt.retry)
+		}
+	}
+	for _, reason := range Reasons() {
+		if got := (&Error{Reason: reason}).temporary(); got != (reason == Unavailable) {
+			t.Errorf("reason %d: tried again: %v", reason, got)
 		}
 	}
 }
