@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,7 @@ import (
 // congestion window at the start, cost what they cost on a real network.
 type link struct {
 	client, server *namespace
+	sent           atomic.Int64 // packets with data from the client
 }
 
 var (
@@ -33,13 +35,15 @@ func newLink(rtt time.Duration) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	go carry(client.tun, server.tun, rtt/2)
-	go carry(server.tun, client.tun, rtt/2)
-	return &link{client, server}, nil
+	l := &link{client: client, server: server}
+	go carry(client.tun, server.tun, rtt/2, &l.sent)
+	go carry(server.tun, client.tun, rtt/2, new(atomic.Int64))
+	return l, nil
 }
 
-// carry moves packets from one end to the other, each after the delay.
-func carry(from, to *os.File, delay time.Duration) {
+// carry moves packets from one end to the other, each after the delay, and
+// counts those with data.
+func carry(from, to *os.File, delay time.Duration, sent *atomic.Int64) {
 	type packet struct {
 		data []byte
 		due  time.Time
@@ -58,8 +62,20 @@ func carry(from, to *os.File, delay time.Duration) {
 			close(wire)
 			return
 		}
+		if hasData(data[:n]) {
+			sent.Add(1)
+		}
 		wire <- packet{data[:n], time.Now().Add(delay)}
 	}
+}
+
+// hasData reports whether a packet is TCP over IPv4, and more than headers.
+func hasData(p []byte) bool {
+	if len(p) < 40 || p[0]>>4 != 4 || p[9] != unix.IPPROTO_TCP {
+		return false
+	}
+	ip := 4 * int(p[0]&15)
+	return len(p) > ip+12 && len(p) > ip+4*int(p[ip+12]>>4)
 }
 
 // namespace is a network namespace, held by one thread, and the device that is

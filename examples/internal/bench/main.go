@@ -156,6 +156,7 @@ type fetch struct {
 	Requests    float64 `json:"requests"`
 	Tokens      float64 `json:"tokens"`
 	Connections float64 `json:"connections"`
+	Packets     float64 `json:"packets,omitempty"` // with data, to the vault
 }
 
 // measureFetch runs the launchers in turn.
@@ -171,7 +172,7 @@ func measureFetch(launchers []launcher, p *place, n, rounds int) ([]fetch, error
 			if err != nil {
 				return nil, err
 			}
-			requests, tokens, conns := p.requests.Load(), p.tokens.Load(), p.conns.Load()
+			requests, tokens, conns, packets := p.requests.Load(), p.tokens.Load(), p.conns.Load(), p.packets.Load()
 			c, err := p.runner.run(j)
 			if err != nil {
 				return nil, fmt.Errorf("%s, %d secrets: %w", l.name, n, err)
@@ -180,6 +181,7 @@ func measureFetch(launchers []launcher, p *place, n, rounds int) ([]fetch, error
 			fetches[i].Requests += float64(p.requests.Load() - requests)
 			fetches[i].Tokens += float64(p.tokens.Load() - tokens)
 			fetches[i].Connections += float64(p.conns.Load() - conns)
+			fetches[i].Packets += float64(p.packets.Load() - packets)
 		}
 	}
 	var measured []fetch
@@ -192,8 +194,9 @@ func measureFetch(launchers []launcher, p *place, n, rounds int) ([]fetch, error
 		f.Launcher, f.Secrets, f.RTTMS, f.Runs = l.name, n, int(p.rtt.Milliseconds()), runs
 		f.WallMS, f.FastestMS, f.CPUMS, f.RSSMiB = ms(m.Wall), ms(fastest(costs[i])), ms(m.CPU), mib(m.RSS)
 		f.Requests, f.Tokens, f.Connections = round2(f.Requests/float64(runs)), round2(f.Tokens/float64(runs)), round2(f.Connections/float64(runs))
-		fmt.Printf("%4d secrets, %2d ms: %-14s %9.1f ms  %8.1f ms CPU  %6.1f MiB  %g requests  %g connections  (%d runs)\n",
-			n, f.RTTMS, l.name, f.WallMS, f.CPUMS, f.RSSMiB, f.Requests, f.Connections, runs)
+		f.Packets = round2(f.Packets / float64(runs))
+		fmt.Printf("%4d secrets, %2d ms: %-14s %9.1f ms  %8.1f ms CPU  %6.1f MiB  %g requests  %g connections  %g packets  (%d runs)\n",
+			n, f.RTTMS, l.name, f.WallMS, f.CPUMS, f.RSSMiB, f.Requests, f.Connections, f.Packets, runs)
 		measured = append(measured, f)
 	}
 	return measured, nil

@@ -29,12 +29,13 @@ type place struct {
 	runner *runner
 
 	requests, tokens, conns atomic.Int64
+	packets                 *atomic.Int64 // with data, to the vault; none are counted on loopback
 }
 
 // newPlace serves a dev vault with n secrets, bench/s/S0 to bench/s/S(n-1), on
 // loopback if there is no round trip, else at the end of a link.
 func newPlace(rtt time.Duration, n int, dir string) (*place, error) {
-	p := &place{rtt: rtt}
+	p := &place{rtt: rtt, packets: new(atomic.Int64)}
 	var client *namespace
 	listen := func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
 	if rtt > 0 {
@@ -42,7 +43,7 @@ func newPlace(rtt time.Duration, n int, dir string) (*place, error) {
 		if err != nil {
 			return nil, err
 		}
-		client = wire.client
+		client, p.packets = wire.client, &wire.sent
 		listen = func() (l net.Listener, err error) {
 			wire.server.do(func() { l, err = net.Listen("tcp", serverAddr.String()+":0") })
 			return l, err
