@@ -141,3 +141,24 @@ func TestChangeOfValuesIsSeamless(t *testing.T) {
 		})
 	}
 }
+
+func TestNewValuesAreReplacedInEveryPipe(t *testing.T) {
+	outs := make([]bytes.Buffer, 2)
+	f := NewFilter([]string{"hunter2"})
+	var commands []*os.File
+	for i := range outs {
+		command, left := newTestPipe(t, f, &outs[i])
+		left.Close()
+		commands = append(commands, command)
+	}
+	f.Change([]string{"correct horse"})
+	for _, command := range commands {
+		io.WriteString(command, "hunter2, correct horse\n")
+	}
+	f.Close()
+	for i := range outs {
+		if got, want := outs[i].String(), "***, ***\n"; got != want {
+			t.Errorf("pipe %d: got %q, want %q", i, got, want)
+		}
+	}
+}
