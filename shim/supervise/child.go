@@ -14,7 +14,7 @@ func (s *Supervisor) start(cmd process.Command) error {
 	attr := &syscall.ProcAttr{
 		Env:   cmd.Env,
 		Files: []uintptr{0, descriptor(s.opts.Stdout, 1), descriptor(s.opts.Stderr, 2)},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Foreground: s.tty.lendable()},
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Foreground: s.tty.canForeground()},
 	}
 	dieWithParent(attr.Sys)
 
@@ -46,16 +46,16 @@ func descriptor(f *os.File, std uintptr) uintptr {
 
 // forward passes a received signal on to the command.
 func (s *Supervisor) forward(sig syscall.Signal) {
-	if s.signals.ends(sig, s.plan != follow) {
-		// The operator's word is the last one: from here on it is as if
+	if s.signals.ends(sig, s.onExit != exit) {
+		// The user's word is the last one: from here on it is as if
 		// only this signal had been sent, and nobody waits for the end.
-		s.plan, s.ending = follow, true
+		s.onExit, s.ending = exit, true
 		s.timer.Stop()
 		s.status = 128 + int(sig) // unless a command is left to decide
 	}
 	switch {
 	case s.pid == 0:
-		s.held = append(s.held, sig)
+		s.pending = append(s.pending, sig)
 	case sig == syscall.SIGCONT && s.tty != nil:
 		s.resume()
 	default:
@@ -74,7 +74,7 @@ func (s *Supervisor) send(sig syscall.Signal) {
 		s.opts.Info(fmt.Sprintf("sent %s to %s", signalName(sig), name))
 	case syscall.ESRCH:
 	default:
-		s.opts.Warn(fmt.Sprintf("%s did not reach the command (%v): it does not know of it; run it as the user that runs ass-exec", signalName(sig), err))
+		s.opts.Warn(fmt.Sprintf("%s did not reach the command (%v): the command was not signalled; run it as the user that runs ass-exec", signalName(sig), err))
 	}
 }
 
@@ -92,8 +92,8 @@ func (s *Supervisor) ended(ws syscall.WaitStatus) {
 	s.pid = 0
 	s.status = exitStatus(ws)
 	s.opts.Info("the command " + howItEnded(ws))
-	s.tty.reclaim(s.group)
-	if s.plan != follow || s.opts.Group {
+	s.tty.takeForeground(s.group)
+	if s.onExit != exit || s.opts.Group {
 		// What it leaves would be in the way of the next one.
 		s.sendGroup(syscall.SIGTERM)
 		s.sendGroup(syscall.SIGCONT)
@@ -108,7 +108,7 @@ func (s *Supervisor) stopped(sig syscall.Signal) {
 	}
 	switch sig {
 	case syscall.SIGTTIN, syscall.SIGTTOU:
-		if s.tty.lend(s.group) {
+		if s.tty.setForeground(s.group) {
 			s.sendGroup(syscall.SIGCONT)
 			return
 		}
@@ -129,7 +129,7 @@ func (s *Supervisor) stopped(sig syscall.Signal) {
 // resume continues the command's whole group, as the shell's fg and bg do,
 // in the foreground if that is where the shell has put us.
 func (s *Supervisor) resume() {
-	s.tty.lend(s.group)
+	s.tty.setForeground(s.group)
 	s.sendGroup(syscall.SIGCONT)
 	s.opts.Info(fmt.Sprintf("sent SIGCONT to process group %d", s.group))
 }

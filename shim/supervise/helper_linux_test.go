@@ -105,14 +105,14 @@ func takeOrders(s *Supervisor, command func(string) process.Command) {
 		case "restart-missing":
 			s.Restart(process.Command{Path: "/missing", Argv: []string{"missing"}})
 		case "restart-ended":
-			s.order(func() {
+			s.request(func() {
 				syscall.Kill(s.pid, syscall.SIGINT)
 				unix.Waitid(unix.P_PID, s.pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 				s.next = command(arg)
 				s.stop(restart)
 			})
 		case "collect":
-			s.order(runtime.GC)
+			s.request(runtime.GC)
 		case "stop":
 			s.Stop()
 		case "signal":
@@ -269,7 +269,7 @@ func (p *roleProcess) sweep() {
 	entries, _ := os.ReadDir("/proc")
 	for _, entry := range entries {
 		pid, _ := strconv.Atoi(entry.Name())
-		if _, _, session, err := lineage(pid); err == nil && session == p.cmd.Process.Pid {
+		if _, _, session, err := procStat(pid); err == nil && session == p.cmd.Process.Pid {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}

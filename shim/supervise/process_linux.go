@@ -54,12 +54,12 @@ func block(signals []syscall.Signal) (undo func()) {
 // stopped: POSIX calls our process group orphaned. Ancestors in the same
 // group (a script, make) stop along with us, so the first one outside counts.
 func orphaned() bool {
-	_, group, session, err := lineage(os.Getpid())
+	_, group, session, err := procStat(os.Getpid())
 	if err != nil {
 		return true
 	}
 	for pid := os.Getppid(); ; {
-		parent, g, s, err := lineage(pid)
+		parent, g, s, err := procStat(pid)
 		switch {
 		case err != nil || s != session:
 			return true
@@ -70,8 +70,8 @@ func orphaned() bool {
 	}
 }
 
-// lineage returns the parent, process group and session of pid.
-func lineage(pid int) (parent, group, session int, err error) {
+// procStat returns the parent, process group and session of pid.
+func procStat(pid int) (parent, group, session int, err error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, 0, 0, err

@@ -12,12 +12,12 @@ import (
 	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
-// intake is the only place that touches the signal dispositions of this
+// signalRouter is the only place that touches the signal dispositions of this
 // process.
-type intake struct {
+type signalRouter struct {
 	caught  chan os.Signal   // to be forwarded
 	child   chan os.Signal   // SIGCHLD; one pending says it all
-	sink    chan os.Signal   // never read
+	discard chan os.Signal   // never read
 	ignored []syscall.Signal // by the command, as it would have been without us
 }
 
@@ -25,11 +25,11 @@ type intake struct {
 // the runtime drops what does not fit.
 const backlog = 128
 
-func catchSignals(inherited []syscall.Signal) *intake {
-	in := &intake{
-		caught: make(chan os.Signal, backlog),
-		child:  make(chan os.Signal, 1),
-		sink:   make(chan os.Signal),
+func catchSignals(inherited []syscall.Signal) *signalRouter {
+	in := &signalRouter{
+		caught:  make(chan os.Signal, backlog),
+		child:   make(chan os.Signal, 1),
+		discard: make(chan os.Signal),
 	}
 	for sig := range lastSignal + 1 {
 		// An ignored SIGCHLD would have the kernel discard the command's status.
@@ -43,10 +43,10 @@ func catchSignals(inherited []syscall.Signal) *intake {
 
 // catch makes this process an init: it notices everything and dies of
 // nothing that can be helped.
-func (in *intake) catch() {
+func (in *signalRouter) catch() {
 	signal.Notify(in.child, syscall.SIGCHLD)
 	// A broken stderr gives us EPIPE instead of an end.
-	signal.Notify(in.sink, syscall.SIGPIPE)
+	signal.Notify(in.discard, syscall.SIGPIPE)
 	// Ignored and not caught, or a write to the terminal from the background
 	// would be repeated for ever; and it lets us take the terminal back.
 	signal.Ignore(syscall.SIGTTIN, syscall.SIGTTOU)
@@ -63,8 +63,8 @@ func (in *intake) catch() {
 //
 // A signal that arrives now and is to be ignored is lost, which is the same
 // to a command that starts by ignoring it.
-func (in *intake) asInherited(blocked []syscall.Signal, start func()) {
-	signal.Notify(in.sink, syscall.SIGTTIN, syscall.SIGTTOU)
+func (in *signalRouter) asInherited(blocked []syscall.Signal, start func()) {
+	signal.Notify(in.discard, syscall.SIGTTIN, syscall.SIGTTOU)
 	for _, sig := range in.ignored {
 		signal.Ignore(sig)
 	}
@@ -98,7 +98,7 @@ func forwardable(sig syscall.Signal) bool {
 // ends reports whether sig asks to end for good, so that no new command is
 // started after it. To a running command SIGHUP may mean to reload, and
 // SIGQUIT to dump its state; to one that is being stopped they cannot.
-func (in *intake) ends(sig syscall.Signal, stopping bool) bool {
+func (in *signalRouter) ends(sig syscall.Signal, stopping bool) bool {
 	switch sig {
 	case syscall.SIGTERM, syscall.SIGINT, systemdHalt:
 	case syscall.SIGHUP, syscall.SIGQUIT:

@@ -51,37 +51,37 @@ type Options struct {
 // stuck in the kernel, or a zombie whose parent is not us, may never go.
 const killWait = time.Second
 
-// A plan is what the end of the command leads to.
-type plan int
+// onExit is what the end of the command leads to.
+type onExit int
 
 const (
-	follow  plan = iota // the command ends by itself, and we with it
-	restart             // we stop it, and start next
-	stop                // we stop it, and end with status 0
+	exit    onExit = iota // the command ends by itself, and we with it
+	restart               // we stop it, and start next
+	stop                  // we stop it, and end with status 0
 )
 
 // Supervisor runs one command at a time. Its methods other than Run may be
 // called from any goroutine; once Run has returned they do nothing.
 type Supervisor struct {
-	opts    Options
-	signals *intake
-	orders  chan func()
-	done    chan struct{}
+	opts     Options
+	signals  *signalRouter
+	requests chan func()
+	done     chan struct{}
 
 	allowCores func() // as inherited, while a command is started
 
 	// What follows belongs to the goroutine of Run.
-	tty    *terminal
-	pid    int // the command; 0 while there is none
-	group  int // its process group, which may outlive it
-	status int // exit status to end with, once pid is 0
-	plan   plan
-	ending bool // by a signal: no plan is made any more
-	next   process.Command
-	held   []syscall.Signal // came while there was no command
-	timer  *time.Timer      // the next, harsher step of a stop
-	killed bool
-	gaveUp bool // on the rest of the group
+	tty            *terminal
+	pid            int // the command; 0 while there is none
+	group          int // its process group, which may outlive it
+	status         int // exit status to end with, once pid is 0
+	onExit         onExit
+	ending         bool // by a signal: nothing is started any more
+	next           process.Command
+	pending        []syscall.Signal // came while there was no command
+	timer          *time.Timer      // the next, harsher step of a stop
+	killed         bool
+	groupAbandoned bool // on the rest of the group
 }
 
 // New returns a Supervisor that catches signals from now on, so that none is
@@ -96,11 +96,11 @@ func New(opts Options) *Supervisor {
 	timer := time.NewTimer(0)
 	timer.Stop()
 	return &Supervisor{
-		opts:    opts,
-		signals: catchSignals(opts.Ignored),
-		orders:  make(chan func()),
-		done:    make(chan struct{}),
-		timer:   timer,
+		opts:     opts,
+		signals:  catchSignals(opts.Ignored),
+		requests: make(chan func()),
+		done:     make(chan struct{}),
+		timer:    timer,
 
 		allowCores: process.DisableCoreDumps(),
 	}
@@ -132,8 +132,8 @@ func (s *Supervisor) Run(cmd process.Command) (status int, err error) {
 			s.forward(sig.(syscall.Signal))
 		case <-s.signals.child:
 			s.reap()
-		case order := <-s.orders:
-			order()
+		case request := <-s.requests:
+			request()
 		case <-s.timer.C:
 			s.escalate()
 		}
@@ -147,8 +147,8 @@ func (s *Supervisor) Run(cmd process.Command) (status int, err error) {
 // does not wait for that. If the command has ended by itself, or a signal to
 // stop came before or comes meanwhile, cmd is never started.
 func (s *Supervisor) Restart(cmd process.Command) {
-	s.order(func() {
-		if s.plan == stop {
+	s.request(func() {
+		if s.onExit == stop {
 			return
 		}
 		s.next = cmd
@@ -158,35 +158,35 @@ func (s *Supervisor) Restart(cmd process.Command) {
 
 // Stop ends the command as Restart does, and Run with status 0.
 func (s *Supervisor) Stop() {
-	s.order(func() { s.stop(stop) })
+	s.request(func() { s.stop(stop) })
 }
 
 // Signal sends sig to the command, as if this process had received it.
 func (s *Supervisor) Signal(sig syscall.Signal) {
-	s.order(func() { s.forward(sig) })
+	s.request(func() { s.forward(sig) })
 }
 
-func (s *Supervisor) order(do func()) {
+func (s *Supervisor) request(do func()) {
 	select {
-	case s.orders <- do:
+	case s.requests <- do:
 	case <-s.done:
 	}
 }
 
-// stop begins to stop the command, to go on as p says.
-func (s *Supervisor) stop(p plan) {
+// stop begins to stop the command, to go on as then says.
+func (s *Supervisor) stop(then onExit) {
 	switch {
 	case s.ending:
 		return
-	case s.plan != follow: // under way
-		s.plan = p
+	case s.onExit != exit: // under way
+		s.onExit = then
 		return
 	}
 	// One that has ended by itself ends us, whatever was wanted of it.
 	if s.reap(); s.pid == 0 {
 		return
 	}
-	s.plan, s.killed, s.gaveUp = p, false, false
+	s.onExit, s.killed, s.groupAbandoned = then, false, false
 	s.send(syscall.SIGTERM)
 	s.send(syscall.SIGCONT) // or a stopped one would not notice
 	s.timer.Reset(s.opts.StopTimeout)
@@ -196,7 +196,7 @@ func (s *Supervisor) stop(p plan) {
 // that does not go.
 func (s *Supervisor) escalate() {
 	if s.killed {
-		s.gaveUp = true
+		s.groupAbandoned = true
 		return
 	}
 	s.killed = true
@@ -210,24 +210,24 @@ func (s *Supervisor) advance() (over bool, err error) {
 	switch {
 	case s.pid != 0:
 		return false, nil
-	case s.plan == follow:
+	case s.onExit == exit:
 		return true, nil
-	case !s.gaveUp && groupExists(s.group):
+	case !s.groupAbandoned && groupExists(s.group):
 		return false, nil
-	case s.plan == stop:
+	case s.onExit == stop:
 		s.status = 0
 		return true, nil
 	}
 	s.timer.Stop()
-	s.plan = follow
+	s.onExit = exit
 	cmd := s.next
 	s.next = process.Command{}
 	if err := s.start(cmd); err != nil {
 		return true, err
 	}
-	for _, sig := range s.held {
+	for _, sig := range s.pending {
 		s.send(sig)
 	}
-	s.held = nil
+	s.pending = nil
 	return false, nil
 }

@@ -27,22 +27,22 @@ func (t *terminal) foreground() (group int, err error) {
 	return unix.IoctlGetInt(t.fd, unix.TIOCGPGRP)
 }
 
-// lendable reports whether a new command is to start in the foreground: if we
+// canForeground reports whether a new command is to start in the foreground: if we
 // are there and its input is the terminal. In "ass-exec … </dev/null | less"
 // less needs it more, and a command that wants it after all is stopped when
 // it tries, and lent it then.
-func (t *terminal) lendable() bool {
+func (t *terminal) canForeground() bool {
 	return t != nil && t.fd == 0 && t.isForeground(t.own)
 }
 
-// lend makes group the foreground if we are, and reports whether it did.
-func (t *terminal) lend(group int) bool {
+// setForeground makes group the foreground if we are, and reports whether it did.
+func (t *terminal) setForeground(group int) bool {
 	return t.isForeground(t.own) && t.set(group) == nil
 }
 
-// reclaim takes the terminal back from group, for the script around us or
+// takeForeground takes the terminal back from group, for the script around us or
 // the next command.
-func (t *terminal) reclaim(group int) {
+func (t *terminal) takeForeground(group int) {
 	if t != nil && t.isForeground(group) {
 		_ = t.set(t.own) // fails if the terminal is gone, and the need for it
 	}
