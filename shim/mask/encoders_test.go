@@ -54,7 +54,7 @@ func TestEncodedSecretsAreMasked(t *testing.T) {
 					t.Fatal(err)
 				}
 				got := strings.Join(play(t, []string{v}, []string{string(text)}), "")
-				if strings.Trim(got, tt.around) != stars {
+				if strings.Trim(got, tt.around) != replacement {
 					t.Errorf("%.90q: got %.300q of %.300q", v, got, text)
 				}
 			}

@@ -20,7 +20,7 @@ func patterns(values []string, block int, found func(string)) {
 	known := make(map[uint64]bool) // by hash, as the forms of a large value are not to be kept
 	add := func(p string) {
 		h := maphash.String(seed, p)
-		if len(p) >= floor && !known[h] {
+		if len(p) >= minLen && !known[h] {
 			known[h] = true
 			found(p)
 		}
@@ -28,7 +28,7 @@ func patterns(values []string, block int, found func(string)) {
 	done := make(map[string]bool)
 	for _, v := range values {
 		v = strings.Trim(v, "\r\n") // line breaks at the ends are no secret, and keep the output readable
-		if len(v) >= floor && !done[v] {
+		if len(v) >= minLen && !done[v] {
 			done[v] = true
 			valueForms(add, v, isLarge(v, block))
 		}
@@ -48,7 +48,7 @@ func valueForms(add func(string), v string, large bool) {
 	for line := range strings.Lines(v) {
 		line = strings.TrimSpace(line)
 		switch {
-		case len(line) < floor:
+		case len(line) < minLen:
 		case large:
 			add(line)
 		default:
@@ -223,7 +223,7 @@ func jsonEscape(s string, html bool) string {
 // hold bits of s alone; and where s is at the end, those to the end. The
 // characters on the edge hold at most four bits of s.
 //
-// The floor of four characters applies here too. They hold three bytes of s,
+// The minimum of four characters applies here too. They hold three bytes of s,
 // and being of a random kind, stand in ordinary text less often than s does.
 func base64Forms(add func(string), s string, large bool) {
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
@@ -236,8 +236,8 @@ func base64Forms(add func(string), s string, large bool) {
 			add(text[from:])
 		}
 		whole := enc.EncodeToString([]byte(s))
-		addLines(add, whole, 64, floor, large) // openssl
-		addLines(add, whole, 76, floor, large) // coreutils
+		addLines(add, whole, 64, minLen, large) // openssl
+		addLines(add, whole, 76, minLen, large) // coreutils
 	}
 }
 
@@ -246,7 +246,7 @@ func hexForms(add func(string), s string, large bool) {
 	small := hex.EncodeToString([]byte(s))
 	for _, whole := range []string{small, strings.ToUpper(small)} {
 		add(whole)
-		addLines(add, whole, 60, 2*floor, large) // less stands in any checksum
+		addLines(add, whole, 60, 2*minLen, large) // less stands in any checksum
 	}
 }
 

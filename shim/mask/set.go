@@ -34,10 +34,10 @@ import (
 	"strings"
 )
 
-// floor is the length of the shortest pattern. Shorter values are ordinary
+// minLen is the length of the shortest pattern. Shorter values are ordinary
 // words and numbers: replacing them would garble the output and, by what is
 // missing from it, tell the value.
-const floor = 4
+const minLen = 4
 
 // blockSize is that of a Set; tests take less. A pattern of less than two
 // blocks is all head.
@@ -131,20 +131,20 @@ func blockHash(block string, goesOn bool) uint64 {
 
 // addHead returns the node that the head ends in.
 func (s *Set) addHead(pattern string) int32 {
-	for i := 1; i < floor; i++ {
+	for i := 1; i < minLen; i++ {
 		s.heads[strings.Clone(pattern[:i])] = true // not to keep the whole
 	}
-	first := binary.LittleEndian.Uint32([]byte(pattern[:floor]))
+	first := binary.LittleEndian.Uint32([]byte(pattern[:minLen]))
 	n := s.starts[first]
 	if n == 0 {
-		n = s.newNode(node{last: pattern[floor-1], depth: floor})
+		n = s.newNode(node{last: pattern[minLen-1], depth: minLen})
 		s.starts[first] = n
 		for _, three := range []uint32{first & 0xffffff, first >> 8} {
 			h := hash(three)
 			s.filter[h>>6] |= 1 << (h & 63)
 		}
 	}
-	for _, b := range []byte(pattern[floor:]) {
+	for _, b := range []byte(pattern[minLen:]) {
 		c := s.child(n, b)
 		if c == 0 {
 			up := s.nodes[n]
@@ -216,7 +216,7 @@ func (s *Set) step(n int32, b byte) int32 {
 // pattern are, and their node; or 0 and the position of what may yet become
 // these four bytes, at most three before the end.
 func (s *Set) find(text []byte, i int) (int, int32) {
-	for ; i+floor <= len(text); i += 2 {
+	for ; i+minLen <= len(text); i += 2 {
 		b := binary.LittleEndian.Uint32(text[i:])
 		h := hash(b >> 8)
 		if s.filter[h>>6]&(1<<(h&63)) == 0 {

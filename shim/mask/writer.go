@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// hold is how long the possible beginning of a secret is kept back. The
+// holdback is how long the possible beginning of a secret is kept back. The
 // promise is 100 ms; the rest is for a loaded machine.
-const hold = 90 * time.Millisecond
+const holdback = 90 * time.Millisecond
 
-// piece bounds the memory a large write takes.
-const piece = 32 << 10
+// chunkSize bounds the memory a large write takes.
+const chunkSize = 32 << 10
 
-const stars = "***"
+const replacement = "***"
 
 var errClosed = errors.New("mask: write after close")
 
@@ -73,7 +73,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	done := 0
 	for done < len(p) {
-		n := min(len(p)-done, piece)
+		n := min(len(p)-done, chunkSize)
 		if w.push(p[done : done+n]); w.err != nil {
 			w.disarm()
 			return done, w.err
@@ -82,7 +82,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	if w.shown < len(w.buf) && !w.armed {
 		w.armed = true
-		w.timer.Reset(hold)
+		w.timer.Reset(holdback)
 	}
 	return done, nil
 }
@@ -95,7 +95,7 @@ func (w *Writer) Close() error {
 		return w.err
 	}
 	w.disarm()
-	w.show(len(w.buf))
+	w.emit(len(w.buf))
 	w.flush()
 	err := w.err
 	if err == nil {
@@ -115,7 +115,7 @@ func (w *Writer) expire() {
 	}
 	w.armed = false
 	if w.err == nil {
-		w.show(len(w.buf))
+		w.emit(len(w.buf))
 		w.flush()
 	}
 }
@@ -137,7 +137,7 @@ func (w *Writer) push(p []byte) {
 
 // pass writes all that is certain; old is how much was held before.
 func (w *Writer) pass(certain, old int) {
-	w.show(certain)
+	w.emit(certain)
 	w.flush()
 	if certain >= old {
 		w.disarm() // what it was set for is written
@@ -209,7 +209,7 @@ func (w *Writer) takeBlock() {
 	w.ends = w.ends[:copy(w.ends, w.ends[1:])]
 	found, goesOn := w.set.findBlock(w.buf[from:to])
 	if found {
-		w.cover(from, to)
+		w.addMatch(from, to)
 	}
 	if goesOn {
 		w.expect(to)
@@ -225,18 +225,18 @@ func (w *Writer) scan() int {
 	}
 	// The four bytes before i, and all that is longer, are ruled out when a
 	// node leads nowhere; the last three may still begin something.
-	for i, n := w.next, w.node; ; i -= floor - 1 {
+	for i, n := w.next, w.node; ; i -= minLen - 1 {
 		if n == 0 {
 			if i, n = w.set.find(w.buf[:limit], i); n == 0 {
 				w.next, w.node = i, 0
 				return i
 			}
-			i += floor
+			i += minLen
 		}
 		for n != 0 {
 			at := &w.set.nodes[n]
 			if at.longest > 0 {
-				w.cover(i-int(at.longest), i)
+				w.addMatch(i-int(at.longest), i)
 				if at.goesOn {
 					w.expect(i)
 					limit = min(limit, w.ends[0]+w.set.block)
@@ -257,9 +257,9 @@ func (w *Writer) scan() int {
 	}
 }
 
-// cover adds a match. Matches come in the order of their ends, but a later
+// addMatch adds a match. Matches come in the order of their ends, but a later
 // one may begin before earlier ones.
-func (w *Writer) cover(from, to int) {
+func (w *Writer) addMatch(from, to int) {
 	n := len(w.covered)
 	for n > 0 && w.covered[n-1].to >= from {
 		n--
@@ -268,25 +268,25 @@ func (w *Writer) cover(from, to int) {
 	w.covered = append(w.covered[:n], span{from, to})
 }
 
-// show puts buf up to the given position into out, covered where it is known
+// emit puts buf up to the given position into out, covered where it is known
 // to be.
-func (w *Writer) show(to int) {
+func (w *Writer) emit(to int) {
 	for _, c := range w.covered {
 		from, end := max(c.from, w.shown), min(c.to, to)
 		if from >= end {
 			continue
 		}
-		w.showPlain(from)
+		w.emitPlain(from)
 		if !w.starred {
-			w.out = append(w.out, stars...)
+			w.out = append(w.out, replacement...)
 			w.starred = true
 		}
 		w.shown = end
 	}
-	w.showPlain(to)
+	w.emitPlain(to)
 }
 
-func (w *Writer) showPlain(to int) {
+func (w *Writer) emitPlain(to int) {
 	if to > w.shown {
 		w.out = append(w.out, w.buf[w.shown:to]...)
 		w.shown = to

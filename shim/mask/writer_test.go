@@ -220,7 +220,7 @@ func TestWriterReportsErrors(t *testing.T) {
 func TestLargeWriteIsReplacedThroughout(t *testing.T) {
 	text := strings.Repeat("some text with hunter2 in it, ", 10_000)
 	got := strings.Join(play(t, []string{"hunter2"}, []string{text}), "")
-	if want := strings.ReplaceAll(text, "hunter2", stars); got != want {
+	if want := strings.ReplaceAll(text, "hunter2", replacement); got != want {
 		t.Errorf("got %d bytes, want %d with each value replaced", len(got), len(want))
 	}
 }
@@ -334,7 +334,7 @@ func naive(patterns []string, block int, text string, pauses []int) string {
 		if !covered[i] {
 			b.WriteByte(text[i])
 		} else if i == 0 || !covered[i-1] {
-			b.WriteString(stars)
+			b.WriteString(replacement)
 		}
 	}
 	return b.String()
