@@ -105,7 +105,7 @@ FUZZTIME ?= $(if $(CI),10s,30s)
 # Each input that reaches new code would be made smaller for up to a minute.
 fuzz:
 	set -e; for target in \
-		./shim/mapping:FuzzParseReference ./shim/mapping:FuzzParseTemplate ./shim/mapping:FuzzParseMapping ./shim/mapping:FuzzSelectField \
+		./shim/mapping:FuzzParseReference ./shim/mapping:FuzzParseTemplate ./shim/mapping:FuzzParseMapping ./shim/mapping:FuzzSelectField ./shim/mapping:FuzzReadText ./shim/mapping:FuzzEncode \
 		./shim/mask:FuzzWriter ./vault:FuzzReply; do \
 		go test $${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x; \
 	done

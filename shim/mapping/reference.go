@@ -40,8 +40,12 @@ func ParseReference(s string) (Reference, error) {
 	}
 	path, query, hasOptions := strings.Cut(strings.TrimPrefix(s, scheme), "?")
 	ref, err := vault.ParseRef(path)
+	read := string(ref)
+	if err != nil {
+		read = path
+	}
 	switch {
-	case LooksLikeValue(path), LooksLikeValue(string(ref)):
+	case LooksLikeValue(read):
 		return Reference{}, errLooksLikeValue
 	case err != nil:
 		return Reference{}, pathError{err}
