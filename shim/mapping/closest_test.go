@@ -8,7 +8,7 @@ import (
 func TestClosestKnowsWhatWasMeant(t *testing.T) {
 	known := []string{"optional", "default", "field", "decode", "encode", "as", "mode", "fd"}
 	for word, want := range map[string]string{
-		"optinal": "optional", "Optional": "optional", "filed": "field", "defualt": "default", "encod": "encode", "decod": "decode",
+		"optinal": "optional", "Optional": "optional", "filed": "field", "defalt": "default", "encod": "encode", "decod": "decode",
 		"mod": "mode", "fds": "fd", "raw": "", "nope": "", "": "", "x": "", strings.Repeat("optional", 3): "",
 	} {
 		if got := Closest(word, known); got != want {
