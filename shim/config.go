@@ -57,6 +57,11 @@ type Config struct {
 	Version         bool
 	Help            bool
 
+	// Approving, if set, is told of the wait for a human in place of the log,
+	// with what that human is to do, and Approved of its end.
+	Approving func(a vault.Approval, how string)
+	Approved  func()
+
 	marker        string // the variable that makes none the default of Resolve
 	systemMapping string // the constant, but for tests
 }

@@ -35,7 +35,7 @@ func open(ctx context.Context, p plan, left time.Duration, version string, log *
 		TokenTTL: c.TokenTTL, Timeout: left, ApprovalTimeout: c.ApprovalTimeout,
 		// It would have the standard library print the bearer.
 		HTTP1Only: debugsHTTP2(c.Environ),
-		OnRetry:   warnOfRetries(log), OnApproval: warnOfApproval(log),
+		OnRetry:   warnOfRetries(log), OnApproval: onApproval(c, log), OnApproved: c.Approved,
 	}
 	session, err := client.Open(ctx, scopes(p.bindings, c.Namespaces))
 	if err != nil {

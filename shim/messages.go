@@ -193,6 +193,14 @@ func warnOfRetries(log *slog.Logger) func(*vault.Error, time.Duration) {
 	}
 }
 
+// onApproval tells whoever shows it, or else the log.
+func onApproval(c Config, log *slog.Logger) func(vault.Approval) {
+	if c.Approving == nil {
+		return warnOfApproval(log)
+	}
+	return func(a vault.Approval) { c.Approving(a, howToApprove(a.ID)) }
+}
+
 // warnOfApproval tells the user what to do for a human's approval, and now
 // and then how long is left for it.
 func warnOfApproval(log *slog.Logger) func(vault.Approval) {

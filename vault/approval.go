@@ -63,6 +63,9 @@ func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error
 		}
 		switch status := strings.ToLower(state.status); status {
 		case "approved", "granted":
+			if s.client.OnApproved != nil {
+				s.client.OnApproved()
+			}
 			s.budget.extend(s.client.clock().Sub(start))
 			return s.collect(ctx, req, state, pending)
 		case "denied", "rejected":

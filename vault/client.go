@@ -43,6 +43,9 @@ type Client struct {
 	// OnApproval, if set, is told before each wait for a human's approval.
 	OnApproval func(Approval)
 
+	// OnApproved, if set, is told once it has come.
+	OnApproved func()
+
 	now      func() time.Time     // tests only
 	newTimer func() backoff.Timer // tests only
 }

@@ -15,11 +15,13 @@ import (
 // well. Its status is a real run's.
 func check(watch *signalWatch, cfg shim.Config, stdout io.Writer, report *reporter) int {
 	process.DisableCoreDumps() // for good: no command follows
+	report.waits(&cfg)
 	result, err := shim.Check(watch.start, cfg, versionString(), report.log)
 	if sig := watch.received(); sig != 0 {
 		report.stopped(sig)
 		watch.die(sig)
 	}
+	report.wait.stop()
 	watch.release() // a full stdout would leave nobody to act on a signal
 	if cfg.JSON {
 		out := json.NewEncoder(stdout)

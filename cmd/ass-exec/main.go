@@ -73,11 +73,13 @@ func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (
 // secrets. Without an error the status is the command's.
 func start(watch *signalWatch, cfg shim.Config, parent *parent, report *reporter) (int, error) {
 	allowCores := process.DisableCoreDumps()
+	report.waits(&cfg)
 	cmd, watcher, err := shim.Prepare(watch.start, cfg, versionString(), report.log)
 	if sig := watch.received(); sig != 0 {
 		report.stopped(sig)
 		watch.die(sig)
 	}
+	report.wait.stop()
 	if err != nil {
 		return 0, err
 	}

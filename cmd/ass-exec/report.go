@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/agent-secret-store/ass-exec/shim"
 	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
 
@@ -25,6 +26,7 @@ type reporter struct {
 	w    io.Writer
 	json bool
 	log  *slog.Logger
+	wait *countdown // nil unless stderr is a terminal
 }
 
 func newReporter(w io.Writer, json, verbose bool) *reporter {
@@ -33,6 +35,10 @@ func newReporter(w io.Writer, json, verbose bool) *reporter {
 		level = slog.LevelInfo
 	}
 	r := &reporter{w: &stderrWriter{to: w}, json: json}
+	if f, ok := w.(*os.File); ok && !json && isTerminal(f) {
+		r.wait = &countdown{to: r.w, width: func() int { return terminalWidth(int(f.Fd())) }}
+		r.w = r.wait
+	}
 	if json {
 		r.log = slog.New(slog.NewJSONHandler(r.w, &slog.HandlerOptions{Level: level}))
 	} else {
@@ -149,9 +155,19 @@ func (r *reporter) bug(stack []byte) int {
 	return r.failure(e)
 }
 
+// waits has cfg show on a terminal how long it waits for a human.
+func (r *reporter) waits(cfg *shim.Config) {
+	if r.wait != nil {
+		cfg.Approving, cfg.Approved = r.wait.show, func() { r.wait.stop() }
+	}
+}
+
 // stopped tells of a signal that ended the fetching.
 func (r *reporter) stopped(s syscall.Signal) {
 	msg := fmt.Sprintf("stopped by signal %d (%s) before the command was started", int(s), s)
+	if id := r.wait.stop(); id != "" {
+		msg += "; the request for an approval stays open, as " + id
+	}
 	if r.json {
 		r.log.Error(msg, jsonAttrs("", 128+int(s))...)
 		return
