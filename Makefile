@@ -131,6 +131,7 @@ release-snapshot: .tools/goreleaser build
 	$(RELEASE) check
 	$(RELEASE) release --snapshot --clean --skip=publish
 	cmp bin/ass-exec dist/ass-exec_$(shell go env GOOS)_$(shell go env GOARCH)*/ass-exec
+	cmp bin/ass-devvault dist/ass-devvault_$(shell go env GOOS)_$(shell go env GOARCH)*/ass-devvault
 	@cat dist/SHA256SUMS
 
 # The notes are the version's section of the changelog.
