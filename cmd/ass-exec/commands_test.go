@@ -22,7 +22,7 @@ var excused = map[string]string{
 	"examples/kubernetes/README.md": "wants a Kubernetes: examples/internal/cluster",
 	"examples/engines/README.md":    "wants accounts elsewhere",
 	"examples/mcp/README.md":        "wants programs that run MCP servers",
-	"examples/local/README.md":      "the binaries are built already",
+	"examples/local/README.md":      "wants keychains (cmd/ass-exec/keychain tests), node and an account",
 }
 
 // A block of commands to be run stands under a line of its own, <!-- run -->.
