@@ -47,6 +47,19 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
+// warn says once that what goes to a terminal is not masked: nobody sees that
+// before the secret stands there.
+func (f *outputFilter) warn(report *reporter) {
+	switch {
+	case f.stdout == nil && f.stderr == nil:
+		report.log.Warn("--mask: stdout and stderr are a terminal, and nothing is masked")
+	case f.stdout == nil:
+		report.log.Warn("--mask: stdout is a terminal, and not masked")
+	case f.stderr == nil:
+		report.log.Warn("--mask: stderr is a terminal, and not masked")
+	}
+}
+
 // change makes the filter replace the secrets of a new command.
 func (f *outputFilter) change(secrets []vault.Secret) {
 	if f != nil {

@@ -24,6 +24,7 @@ func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
 		if filter, err = newOutputFilter(nil); err != nil {
 			return 0, err
 		}
+		filter.warn(report)
 		opts.Stdout, opts.Stderr = filter.stdout, filter.stderr
 	}
 	self, err := selfPath()

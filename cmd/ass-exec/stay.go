@@ -21,6 +21,7 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Start, watcher *shim.Wa
 		if filter, err = newOutputFilter(cmd.Secrets); err != nil {
 			return 0, err
 		}
+		filter.warn(report)
 		opts.Stdout, opts.Stderr = filter.stdout, filter.stderr
 	}
 	var files process.OpenFiles

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/agent-secret-store/ass-exec/vault/devvault"
+)
+
+// Whoever asks for a mask and gets none, as there is a terminal, is told.
+func TestMaskSaysOnceWhatIsATerminal(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.PutTier("a/B", "value-of-x", "standard")
+	env = append(env, "X=ass://a/B", "ASS_RESOLVE=X")
+	const warning = "ass-exec: warning: --mask: "
+	for script, want := range map[string]string{
+		"":             warning + "stdout and stderr are a terminal, and nothing is masked\r\nvalue-of-x\r\nend\r\n",
+		" | cat":       warning + "stderr is a terminal, and not masked\r\n***\r\nend\r\n",
+		" 2>/dev/null": "value-of-x\r\nend\r\n",
+	} {
+		cmd, screen, _ := onTerminal(t, env, `ass-exec --mask --mapping /dev/null -- sh -c 'echo $X'`+script+`; echo end`)
+		if got := see(t, screen, "end\r\n"); got != want {
+			t.Errorf("%q: got %q, want %q", script, got, want)
+		}
+		_ = cmd.Wait()
+	}
+	cmd, screen, _ := onTerminal(t, env, `ass-exec --watch 10ms --mask --mapping /dev/null -- sleep 0.1; echo end`)
+	if got := see(t, screen, "end\r\n"); strings.Count(got, warning) != 1 {
+		t.Errorf("got %q", got)
+	}
+	_ = cmd.Wait()
+}
