@@ -18,23 +18,36 @@ const (
 	resolveNone = "none"
 )
 
-// strangersMarkers are set where variables hold text of people who must not
-// choose a secret: a commit message, the title of a pull request, a header.
-var strangersMarkers = []string{
-	// CI
+// ciMarkers are set by CI systems, beside CI itself.
+var ciMarkers = []string{
 	"GITHUB_ACTIONS", "GITLAB_CI", "CIRCLECI", "BUILDKITE", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ARN",
 	"bamboo_planKey", "GO_PIPELINE_LABEL", "HARNESS_BUILD_ID", "GERRIT_PROJECT", "PROW_JOB_ID",
-	// CGI, and a forced command of sshd
-	"GATEWAY_INTERFACE", "SSH_ORIGINAL_COMMAND",
 }
 
-// strangersMarker returns the variable that tells of such a place, if one does.
+// strangersMarker returns the variable that tells of a place where variables
+// hold text of people who must not choose a secret: a commit message, the title
+// of a pull request, a header, what an SSH client asks a forced command for.
 func strangersMarker(environ []string) string {
+	if marker := ciMarker(environ); marker != "" {
+		return marker
+	}
+	return firstSet(environ, []string{"GATEWAY_INTERFACE", "SSH_ORIGINAL_COMMAND"})
+}
+
+// InCI reports whether a CI system runs us: its terminals are logs.
+func (c *Config) InCI() bool { return ciMarker(c.Environ) != "" }
+
+func ciMarker(environ []string) string {
 	ci, _ := process.LookupEnv(environ, "CI")
 	if !slices.Contains([]string{"", "0", "false", "no", "off"}, strings.ToLower(ci)) {
 		return "CI"
 	}
-	for _, name := range strangersMarkers {
+	return firstSet(environ, ciMarkers)
+}
+
+// firstSet returns the first of the variables that has a value.
+func firstSet(environ, names []string) string {
+	for _, name := range names {
 		if v, _ := process.LookupEnv(environ, name); v != "" {
 			return name
 		}

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/agent-secret-store/ass-exec/shim"
 	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/shim/mask"
 	"github.com/agent-secret-store/ass-exec/vault"
@@ -18,12 +19,14 @@ type outputFilter struct {
 	stdout, stderr *os.File // where the command writes; nil for a terminal, which is left alone
 }
 
-func newOutputFilter(secrets []vault.Secret) (*outputFilter, error) {
+// newOutputFilter leaves a terminal alone, but not that of a CI system, which is
+// the log of a job.
+func newOutputFilter(cfg shim.Config, secrets []vault.Secret) (*outputFilter, error) {
 	// The spellings of a large secret come and go: memory is dearer than time.
 	debug.SetGCPercent(20)
 	f := &outputFilter{filter: mask.NewFilter(reveal(secrets))}
 	for _, s := range []struct{ end, to **os.File }{{&f.stdout, &os.Stdout}, {&f.stderr, &os.Stderr}} {
-		if isTerminal(*s.to) {
+		if isTerminal(*s.to) && !cfg.InCI() {
 			continue
 		}
 		var err error

@@ -21,7 +21,7 @@ func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
 	var filter *outputFilter
 	if cfg.Mask {
 		var err error
-		if filter, err = newOutputFilter(nil); err != nil {
+		if filter, err = newOutputFilter(cfg, nil); err != nil {
 			return 0, err
 		}
 		filter.warn(report)

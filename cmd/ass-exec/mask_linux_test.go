@@ -30,3 +30,14 @@ func TestMaskSaysOnceWhatIsATerminal(t *testing.T) {
 	}
 	_ = cmd.Wait()
 }
+
+// A runner may give its steps a terminal, which nobody looks at: it is the log.
+func TestMaskHidesSecretsOnTheTerminalOfACISystem(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/B", "value-of-x")
+	cmd, screen, _ := onTerminal(t, append(env, "X=ass://a/B", "ASS_RESOLVE=X", "CI=true"), `ass-exec --mask --mapping /dev/null -- sh -c 'echo $X'; echo end`)
+	if got, want := see(t, screen, "end\r\n"), "***\r\nend\r\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	_ = cmd.Wait()
+}

@@ -18,7 +18,7 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Start, watcher *shim.Wa
 	var filter *outputFilter
 	if cfg.Mask {
 		var err error
-		if filter, err = newOutputFilter(cmd.Secrets); err != nil {
+		if filter, err = newOutputFilter(cfg, cmd.Secrets); err != nil {
 			return 0, err
 		}
 		filter.warn(report)
