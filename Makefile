@@ -89,7 +89,7 @@ test-world: build
 	cd examples/internal/world/dotenv && go vet -tags world . && go test -tags world -count=1 -v .
 
 soak:
-	go test -tags soak -count=1 -run TestEveryStartIsWholeOrToldApart -timeout 40m -v ./cmd/ass-exec
+	go test -tags soak -count=1 -run 'TestEveryStartIsWhole|TestSoak' -timeout 40m -v ./cmd/ass-exec
 
 bench: build
 	.ci/install-bench-tools
