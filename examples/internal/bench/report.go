@@ -25,7 +25,7 @@ type report struct {
 	Fetches []fetch            `json:"fetches"`
 }
 
-// write leaves bench.json and bench.svg in dir, and the tables in the README.
+// write leaves bench.json and bench.svg in dir, and the tables in bench.md.
 func (r report) write(dir string) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -37,14 +37,15 @@ func (r report) write(dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, "bench.svg"), []byte(r.plot()), 0o644); err != nil {
 		return err
 	}
-	readme, err := os.ReadFile("README.md")
+	name := filepath.Join(dir, "bench.md")
+	page, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	if readme, err = replaceTables(readme, r.tables()); err != nil {
+	if page, err = replaceTables(page, r.tables()); err != nil {
 		return err
 	}
-	return os.WriteFile("README.md", readme, 0o644)
+	return os.WriteFile(name, page, 0o644)
 }
 
 const (
@@ -52,11 +53,11 @@ const (
 	end   = "<!-- /bench -->\n"
 )
 
-func replaceTables(readme []byte, tables string) ([]byte, error) {
-	before, rest, ok := bytes.Cut(readme, []byte(begin))
+func replaceTables(page []byte, tables string) ([]byte, error) {
+	before, rest, ok := bytes.Cut(page, []byte(begin))
 	_, after, ok2 := bytes.Cut(rest, []byte(end))
 	if !ok || !ok2 {
-		return nil, errors.New("README.md has no place for the tables")
+		return nil, errors.New("bench.md has no place for the tables")
 	}
 	return slices.Concat(before, []byte(begin+tables+end), after), nil
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestREADMEShowsWhatWasMeasured(t *testing.T) {
+func TestPageShowsWhatWasMeasured(t *testing.T) {
 	b, err := os.ReadFile("bench.json")
 	if err != nil {
 		t.Fatal(err)
@@ -18,13 +18,13 @@ func TestREADMEShowsWhatWasMeasured(t *testing.T) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		t.Fatal(err)
 	}
-	readme, err := os.ReadFile("../../../README.md")
+	page, err := os.ReadFile("bench.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := replaceTables(readme, r.tables())
-	if err != nil || string(want) != string(readme) {
-		t.Errorf("README.md does not hold the tables of bench.json (%v): run make bench", err)
+	want, err := replaceTables(page, r.tables())
+	if err != nil || string(want) != string(page) {
+		t.Errorf("bench.md does not hold the tables of bench.json (%v): run make bench", err)
 	}
 	plot, err := os.ReadFile("bench.svg")
 	if err != nil || string(plot) != r.plot() {
