@@ -107,7 +107,9 @@ func commandOf(t *testing.T, pid int, ended <-chan bool) int {
 		default:
 		}
 		for _, candidate := range append(childrenOf(pid), pid) {
-			if exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", candidate)); filepath.Base(exe) == "dash" || filepath.Base(exe) == "sh" || filepath.Base(exe) == "bash" {
+			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", candidate))
+			environ, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", candidate)) // empty in the middle of execve
+			if slices.Contains([]string{"dash", "sh", "bash"}, filepath.Base(exe)) && len(environ) > 0 {
 				return candidate
 			}
 		}
