@@ -34,7 +34,7 @@ var keyVariables = []string{"ASS_AGENT_KEY", "ASS_API_KEY"}
 // handOver sends the keys of environ to a child yet to be started, and returns
 // the environment that this child is to get and the init's socket. It copies
 // no key.
-func handOver(environ []string, mask bool) (env []string, socket *os.File, err error) {
+func handOver(environ []string, mask, ignoresChild bool) (env []string, socket *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		return nil, nil, err
@@ -57,7 +57,7 @@ func handOver(environ []string, mask bool) (env []string, socket *os.File, err e
 	}
 	err = firstError(err, send(fds[0], ""))
 	child, dupErr := process.DupInherited(fds[1])
-	return append(env, fmt.Sprintf("%s=%d,%t", handoverVariable, child, mask)), socket, firstError(err, dupErr)
+	return append(env, fmt.Sprintf("%s=%d,%t,%t", handoverVariable, child, mask, ignoresChild)), socket, firstError(err, dupErr)
 }
 
 func firstError(a, b error) error {
@@ -86,6 +86,8 @@ type parent struct {
 	socket *os.File
 	reader *bufio.Reader
 	masks  bool // what the command prints
+
+	ignoresChild bool // SIGCHLD, as inherited by the init
 }
 
 // takeHandover puts what the init withheld back into the environment.
@@ -96,7 +98,7 @@ func takeHandover(environ []string) ([]string, *parent, error) {
 	}
 	p := &parent{}
 	var fd int
-	_, err := fmt.Sscanf(environ[i], handoverVariable+"=%d,%t", &fd, &p.masks)
+	_, err := fmt.Sscanf(environ[i], handoverVariable+"=%d,%t,%t", &fd, &p.masks, &p.ignoresChild)
 	environ = slices.Delete(slices.Clone(environ), i, i+1)
 	if err != nil || fd < 3 {
 		return environ, nil, handoverError(errors.New("not a descriptor"))
@@ -124,6 +126,13 @@ func handoverError(err error) error {
 	return &exit.Error{
 		Code: exit.Config, Msg: handoverVariable + ": " + err.Error(),
 		Hint: "remove the variable: ass-exec sets it for itself alone",
+	}
+}
+
+// passOn gives the command what the init could not.
+func (p *parent) passOn() {
+	if p != nil && p.ignoresChild {
+		process.IgnoreAtExec(syscall.SIGCHLD)
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/agent-secret-store/ass-exec/shim"
 	"github.com/agent-secret-store/ass-exec/shim/exit"
@@ -32,7 +34,7 @@ func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
 		return 0, initError(err)
 	}
 	supervisor := supervise.New(opts)
-	env, socket, err := handOver(cfg.Environ, cfg.Mask)
+	env, socket, err := handOver(cfg.Environ, cfg.Mask, slices.Contains(opts.Ignored, syscall.SIGCHLD))
 	if err != nil {
 		return 0, initError(err)
 	}

@@ -90,6 +90,7 @@ func start(watch *signalWatch, cfg shim.Config, parent *parent, report *reporter
 	if err := parent.sendSecrets(cmd.Secrets); err != nil {
 		return 0, initError(err)
 	}
+	parent.passOn()
 	watch.release()
 	return 0, cmd.Exec()
 }

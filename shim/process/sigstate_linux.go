@@ -70,6 +70,11 @@ func InheritedSignals() (ignored, blocked []syscall.Signal) {
 	return ignored, blocked
 }
 
+// IgnoreAtExec has the command ignore a signal that this process does not: an
+// init cannot pass an ignored SIGCHLD on, or the kernel would discard the
+// status of its child.
+func IgnoreAtExec(sig syscall.Signal) { fwdSig[sig] = sigIgn }
+
 // IgnoreSignals has the process, and a child it forks, ignore signals until
 // undo is called. Unlike os/signal it can do so with faults. A fault of ours
 // in between would be the end, without a report.

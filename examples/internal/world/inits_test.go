@@ -61,7 +61,7 @@ var claims = []struct {
 	{"exit statuses 0 to 255 passed on", exitStatuses, [4]string{"256", "256", "256", "256"}},
 	{"ends by the 56 signals that end a command told as 128+n", deaths, [4]string{"–", "56", "56", "56"}},
 	{"signals that reach the command, of 1 to 64", forwarded, [4]string{"all", exceptions, exceptions, exceptions}},
-	{"ignored by the parent, ignored for the command", func(t *testing.T, i initUnderTest) string { return inherited(t, i, "ignore", "SigIgn:") }, [4]string{"62", "61", "61", "61"}},
+	{"ignored by the parent, ignored for the command", func(t *testing.T, i initUnderTest) string { return inherited(t, i, "ignore", "SigIgn:") }, [4]string{"62", "62", "62", "62"}},
 	{"blocked by the parent, blocked for the command", func(t *testing.T, i initUnderTest) string { return inherited(t, i, "block", "SigBlk:") }, [4]string{"62", "62", "62", "62"}},
 	{"an orphan that ends", orphan, [4]string{"stays a zombie", "is reaped", "is reaped", "is reaped"}},
 	{"as a child: an orphan goes to", adopted, [4]string{"others", "the init", "the init", "the init"}},
