@@ -137,6 +137,7 @@ func TestTildeIsHome(t *testing.T) {
 		t.Errorf("got %v, %d; want %s", err, exit.Status(err), want)
 	}
 }
+
 func TestSettingsThatAreWordsAreTaken(t *testing.T) {
 	cfg, err := ParseConfig([]string{"--init=group", "--on-change=hup", "--log-format=json", "--namespace=a/b, c", "--namespace=c", "true"}, nil)
 	if err != nil || !cfg.Init || !cfg.Group || cfg.OnChange != "hup" || !cfg.JSON || !slices.Equal(cfg.Namespaces, []string{"a/b", "c"}) {

@@ -65,8 +65,10 @@ func TestListedSecretsBecomeVariables(t *testing.T) {
 
 func TestImportReplacesNoOtherValue(t *testing.T) {
 	imported := []resolution{
-		{Binding: mapping.Binding{Name: "A"}, value: "1"}, {Binding: mapping.Binding{Name: "B"}, value: "1"},
-		{Binding: mapping.Binding{Name: "C"}, value: "1"}, {Binding: mapping.Binding{Name: "D"}, value: "1"},
+		{Binding: mapping.Binding{Name: "A"}, value: "1"},
+		{Binding: mapping.Binding{Name: "B"}, value: "1"},
+		{Binding: mapping.Binding{Name: "C"}, value: "1"},
+		{Binding: mapping.Binding{Name: "D"}, value: "1"},
 		{Binding: mapping.Binding{Name: "E"}, errs: exit.Errors{{Msg: "wrong already"}}},
 	}
 	var got []string

@@ -20,8 +20,11 @@ func TestOneByteMoreThanAVariableHoldsIsRefused(t *testing.T) {
 		size int
 		want int
 	}{
-		{"a/B", fit, 0}, {"a/B", fit + 1, 65}, {"a/B?as=file", fit + 1, 0},
-		{"${ass://a/B}x", fit - 1, 0}, {"${ass://a/B}x", fit, 65},
+		{"a/B", fit, 0},
+		{"a/B", fit + 1, 65},
+		{"a/B?as=file", fit + 1, 0},
+		{"${ass://a/B}x", fit - 1, 0},
+		{"${ass://a/B}x", fit, 65},
 	} {
 		value, err := mapping.ParseValue(tt.ref)
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -66,5 +65,5 @@ func complete(ctx context.Context, session *vault.Session, p plan, polled snapsh
 		r.log(log)
 		problems = append(problems, r.errs...)
 	}
-	return resolutions, exit.Errors(problems).OrNil()
+	return resolutions, problems.OrNil()
 }

@@ -120,16 +120,26 @@ func TestProxyThatWantsOtherCredentialsIsAskedOnce(t *testing.T) {
 		asked              func() int
 		stderr             string
 	}{
-		{"CONNECT", "http://canaryUSER:canaryPASSWORD@" + http407, "https://vault.example", func() int { return len(asked) },
-			"cannot reach vault.example: the proxy " + http407 + " answered Proxy Authentication Required (407)\n"},
-		{"CONNECT, as tinyproxy refuses", "http://canaryUSER:canaryPASSWORD@" + http401, "https://vault.example", func() int { return len(asked401) },
-			"cannot reach vault.example: the proxy " + http401 + " answered Unauthorized (401)\n"},
-		{"plain http", "http://canaryUSER:canaryPASSWORD@" + http407, "http://vault.example", func() int { return len(asked) },
-			"the proxy answered Proxy Authentication Required (407)\n"},
-		{"SOCKS password", "socks5://canaryUSER:canaryPASSWORD@" + socks, "https://vault.example", func() int { return len(dialed) },
-			"cannot reach vault.example: socks connect tcp vault.example:443: username/password authentication failed\n"},
-		{"SOCKS method", "socks5://" + socksNone, "https://vault.example", func() int { return len(dialedNone) },
-			"cannot reach vault.example: socks connect tcp vault.example:443: no acceptable authentication methods\n"},
+		{
+			"CONNECT", "http://canaryUSER:canaryPASSWORD@" + http407, "https://vault.example", func() int { return len(asked) },
+			"cannot reach vault.example: the proxy " + http407 + " answered Proxy Authentication Required (407)\n",
+		},
+		{
+			"CONNECT, as tinyproxy refuses", "http://canaryUSER:canaryPASSWORD@" + http401, "https://vault.example", func() int { return len(asked401) },
+			"cannot reach vault.example: the proxy " + http401 + " answered Unauthorized (401)\n",
+		},
+		{
+			"plain http", "http://canaryUSER:canaryPASSWORD@" + http407, "http://vault.example", func() int { return len(asked) },
+			"the proxy answered Proxy Authentication Required (407)\n",
+		},
+		{
+			"SOCKS password", "socks5://canaryUSER:canaryPASSWORD@" + socks, "https://vault.example", func() int { return len(dialed) },
+			"cannot reach vault.example: socks connect tcp vault.example:443: username/password authentication failed\n",
+		},
+		{
+			"SOCKS method", "socks5://" + socksNone, "https://vault.example", func() int { return len(dialedNone) },
+			"cannot reach vault.example: socks connect tcp vault.example:443: no acceptable authentication methods\n",
+		},
 	} {
 		before := tt.asked()
 		variable := strings.ToUpper(strings.Split(tt.vault, ":")[0]) + "_PROXY"

@@ -7,8 +7,16 @@ import "testing"
 func TestPointersOfRFC6901(t *testing.T) {
 	const document = `{"foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4, "i\\j": 5, "k\"l": 6, " ": 7, "m~n": 8}`
 	for _, tt := range []struct{ pointer, want string }{
-		{"/foo/0", "bar"}, {"/", "0"}, {"/a~1b", "1"}, {"/c%25d", "2"}, {"/e%5Ef", "3"},
-		{"/g%7Ch", "4"}, {"/i%5Cj", "5"}, {"/k%22l", "6"}, {"/%20", "7"}, {"/m~0n", "8"},
+		{"/foo/0", "bar"},
+		{"/", "0"},
+		{"/a~1b", "1"},
+		{"/c%25d", "2"},
+		{"/e%5Ef", "3"},
+		{"/g%7Ch", "4"},
+		{"/i%5Cj", "5"},
+		{"/k%22l", "6"},
+		{"/%20", "7"},
+		{"/m~0n", "8"},
 	} {
 		r, err := ParseReference("a/B?field=" + tt.pointer)
 		if err != nil {
@@ -29,7 +37,10 @@ func TestPointersOfRFC6901(t *testing.T) {
 		{`{"~1": "x", "/": "y"}`, "/~01", "x"},
 		{`["a", "b"]`, "/1", "b"},
 		{`{"01": "x"}`, "/01", "x"},
-		{`["a", "b"]`, "/01", ""}, {`["a", "b"]`, "/-", ""}, {`["a", "b"]`, "/+1", ""}, {`["a", "b"]`, "/2", ""},
+		{`["a", "b"]`, "/01", ""},
+		{`["a", "b"]`, "/-", ""},
+		{`["a", "b"]`, "/+1", ""},
+		{`["a", "b"]`, "/2", ""},
 		{`{"foo": {}}`, "/foo/", ""},
 	} {
 		if got, err := selectField(tt.document, tt.pointer); got != tt.want || (err == nil) != (tt.want != "") {
@@ -46,8 +57,13 @@ func TestPointersOfRFC6901(t *testing.T) {
 // RFC 4648, section 10; and the bytes in which its two alphabets differ.
 func TestBase64OfRFC4648(t *testing.T) {
 	for _, tt := range []struct{ decoded, encoded string }{
-		{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"},
-		{"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+		{"", ""},
+		{"f", "Zg=="},
+		{"fo", "Zm8="},
+		{"foo", "Zm9v"},
+		{"foob", "Zm9vYg=="},
+		{"fooba", "Zm9vYmE="},
+		{"foobar", "Zm9vYmFy"},
 		{"\xfb\xff\xbf", "+/+/"},
 	} {
 		if got, err := encode("base64", tt.decoded); err != nil || got != tt.encoded {

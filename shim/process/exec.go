@@ -120,7 +120,7 @@ func (c *Command) Failure(err error) *exit.Error {
 	}
 	e.Err = err
 	if c.SecretPath {
-		hide(e, c.Path, c.Name())
+		e = hide(e, c.Path, c.Name())
 	}
 	return e
 }

@@ -41,7 +41,7 @@ func record() (string, error) {
 		}
 		return string(out), err
 	}
-	defer tmux("kill-server")
+	defer func() { _, _ = tmux("kill-server") }()
 	if _, err := tmux("new-session", "-d", "-x", strconv.Itoa(columns), "-y", "40",
 		"examples/local/demo.sh; tmux -L "+server+" wait-for -S done; cat"); err != nil {
 		return "", err

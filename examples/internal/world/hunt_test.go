@@ -56,9 +56,11 @@ func hunt(t *testing.T, args []string, fault string) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.Command(assExec, slices.Concat(args, []string{"--", "sh", "-c", "echo started; read line"})...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &stdout, &stderr
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "ASS_TIMEOUT=2s",
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "ASS_TIMEOUT=2s",
 		"ASS_AGENT_KEY=" + v.AgentKey(), "ASS_API_URL=http://127.0.0.1:" + v.port,
-		"X=ass://w/SECRET", "U=p:${ass://w/SECRET?encode=url}", "B=ass://w/SECRET?encode=base64"}
+		"X=ass://w/SECRET", "U=p:${ass://w/SECRET?encode=url}", "B=ass://w/SECRET?encode=base64",
+	}
 	if !slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--watch") }) {
 		cmd.Env = append(cmd.Env, "F=ass://w/SECRET?as=file")
 	}

@@ -40,8 +40,10 @@ func squid(scheme, auth string) front {
 	} else {
 		auth = "http_access allow ours"
 	}
-	return front{program: "squid", args: []string{"-N", "-f", "CONFIG"},
-		config: strings.NewReplacer("PORTS", ports, "TLS", tls, "AUTH", auth).Replace(squidConfig)}
+	return front{
+		program: "squid", args: []string{"-N", "-f", "CONFIG"},
+		config: strings.NewReplacer("PORTS", ports, "TLS", tls, "AUTH", auth).Replace(squidConfig),
+	}
 }
 
 // Through the proxies of others a command has all of its secrets, and a wrong
