@@ -45,18 +45,21 @@ func newPlan(cfg Config, budget *budget) (plan, exit.Errors) {
 	if !badMapping && !asked && len(cfg.Namespaces) == 0 {
 		problems = append(problems, p.nothingToDoError())
 	}
-	if (badMapping || !p.empty()) && !cfg.Lint {
+	var lookErr *exit.Error
+	if len(cfg.Argv) > 0 && !p.names["PATH"] {
+		p.path, lookErr = process.LookPath(cfg.Argv[0], cfg.Environ)
+	}
+	// A command that prints the key may ask a human for a PIN.
+	inVain := cfg.KeyCommand != "" && !cfg.Check && (len(problems) > 0 || lookErr != nil)
+	switch {
+	case cfg.Lint, inVain:
+	case badMapping, !p.empty():
 		problems = append(problems, p.loadCredentials(budget)...)
-	} else if cfg.KeepAgentKey && cfg.KeyCommand != "" && !cfg.Lint {
+	case cfg.KeepAgentKey && cfg.KeyCommand != "":
 		key, err := agentKey(cfg, budget)
 		p.key, problems = key, appendError(problems, err)
 	}
-	if len(cfg.Argv) > 0 && !p.names["PATH"] {
-		path, err := process.LookPath(cfg.Argv[0], cfg.Environ)
-		p.path = path
-		problems = appendError(problems, err)
-	}
-	return p, problems
+	return p, appendError(problems, lookErr)
 }
 
 // loadCredentials gets what a request needs: the agent key and, where the user
