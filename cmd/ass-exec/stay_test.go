@@ -308,7 +308,9 @@ func TestMaskOfALargeSecretCostsLittleMemory(t *testing.T) {
 		t.Helper()
 		script := `cat $F; echo; sed -n "s/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p" /proc/$PPID/status`
 		status, stdout, stderr := assExec(t, append(env, "F=ass://"+ref+"&as=file"), "--mask", "sh", "-c", script)
-		kib, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(stdout, "***\n"), "\n"))
+		// A busy machine may show what has been held for too long before.
+		lines := strings.Split(strings.TrimSpace(stdout), "\n")
+		kib, err := strconv.Atoi(lines[len(lines)-1])
 		if status != 0 || err != nil {
 			t.Fatalf("%s: got status %d, %.100q, %q", ref, status, stdout, stderr)
 		}
