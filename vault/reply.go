@@ -67,6 +67,7 @@ func altered(raw json.RawMessage, s string) bool {
 	if replaced == 0 {
 		return false
 	}
+	raw = bytes.ReplaceAll(raw, []byte(`\\`), nil) // or a backslash before the text ufffd counts
 	return replaced != bytes.Count(raw, []byte("\uFFFD"))+bytes.Count(bytes.ToLower(raw), []byte(`\ufffd`))
 }
 

@@ -138,7 +138,8 @@ func scalar(raw json.RawMessage) (string, error) {
 		if err := json.Unmarshal(raw, &s); err != nil {
 			return "", errors.New("the field is no valid string")
 		}
-		if strings.Count(s, "\uFFFD") != strings.Count(string(raw), "\uFFFD")+strings.Count(strings.ToLower(string(raw)), `\ufffd`) {
+		spelled := strings.ReplaceAll(string(raw), `\\`, "") // or a backslash before the text ufffd counts
+		if strings.Count(s, "\uFFFD") != strings.Count(spelled, "\uFFFD")+strings.Count(strings.ToLower(spelled), `\ufffd`) {
 			return "", errors.New("the field holds half of a surrogate pair")
 		}
 		return s, nil

@@ -19,6 +19,7 @@ func TestFieldErrorsNameNoOtherField(t *testing.T) {
 		{`{"a":[1,2]}`, "a", `the field is not a single value; it is an array of 2`},
 		{`{"a":null}`, "a", "the field is null"},
 		{`{"a":"\ud800"}`, "a", "the field holds half of a surrogate pair"},
+		{`{"a":"\\ufffd\ud800"}`, "a", "the field holds half of a surrogate pair"},
 		{"s3cret", "a", "the secret is not JSON, so it has no fields"},
 		{"{\"a\":\"\xff\"}", "a", "the secret is not JSON, so it has no fields"},
 	} {
@@ -42,6 +43,7 @@ func TestFieldIsWhatRFC6901SaysItIs(t *testing.T) {
 		{`{"a":1e999}`, "a", "1e999"},
 		{`{"a":{"b":"1"},"a":"2"}`, "a", "2"},
 		{`{"a":"\u00e9\ud83d\ude00\ufffd"}`, "a", "é😀\ufffd"},
+		{`{"a":"\\ufffd\ufffd"}`, "a", `\ufffd` + "\ufffd"},
 	} {
 		if got, err := selectField(tt.value, tt.field); err != nil || got != tt.want {
 			t.Errorf("%s of %s: got %q, %v; want %q", tt.field, tt.value, got, err, tt.want)
