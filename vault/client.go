@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -230,6 +229,9 @@ func (s *Session) exchange(ctx context.Context, c *conn, req request, bearer Sec
 		return nil, failed, connError(err, s.client.URL.Host, time.Since(start))
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols { // no context ends the reading of what follows
+		return nil, failed, &Error{Reason: Protocol, Status: resp.StatusCode, Text: "unexpected reply Switching Protocols"}
+	}
 	body, err := s.budget.readBody(resp)
 	if err != nil {
 		return nil, failed, connError(err, s.client.URL.Host, time.Since(start))
@@ -285,7 +287,7 @@ func (s *Session) classify(req request, r *reply, bearer Secret) *Error {
 		e.Reason, e.Text = NotFound, "not found"
 	case status == 407 && s.client.URL.Scheme == "http":
 		e.Reason, e.Text = BadProxy, "the proxy answered "+statusText(status)
-	case status == 408 || status == 425 || status == 429 || status >= 500 && status != 501 && status != 505:
+	case status == 408 || status == 425 || status == 429 || status/100 == 5 && status != 501 && status != 505:
 		e.Reason, e.Text = Unavailable, s.client.URL.Host+" answered "+statusText(status)
 		e.retryAfter = retryAfter(r.header, s.client.clock())
 	default:
@@ -298,7 +300,7 @@ func statusText(status int) string {
 	if text := http.StatusText(status); text != "" {
 		return text
 	}
-	return "status " + strconv.Itoa(status)
+	return "with an unknown status"
 }
 
 func redirectTarget(h http.Header, secrets ...Secret) string {

@@ -148,8 +148,9 @@ func TestRepliesAreClassified(t *testing.T) {
 		{"conflict", 409, `{}`, Protocol, false, "unexpected reply Conflict (409)"},
 		{"validation", 422, `{"detail":[{"loc":["query","ttl"],"msg":"bad","type":"t"}]}`, Protocol, false, "unexpected reply Unprocessable Entity (422): query ttl: bad"},
 		{"rate limit", 429, `{}`, Unavailable, true, "answered Too Many Requests (429)"},
+		{"no status of HTTP", 600, `{"error":"m"}`, Protocol, false, "unexpected reply with an unknown status (600): m"},
 		{"server error", 500, `{"error":"m"}`, Unavailable, true, "answered Internal Server Error (500): m"},
-		{"a CDN's own", 522, ``, Unavailable, true, "answered status 522 (522)"},
+		{"a CDN's own", 522, ``, Unavailable, true, "answered with an unknown status (522)"},
 		{"not implemented", 501, ``, Protocol, false, "unexpected reply Not Implemented (501)"},
 		{
 			"hostile message", 403, `{"error":{"message":"\u001b[2J\n` + canaryKey + " " + canaryToken + strings.Repeat("é", 300) + `"}}`, Denied, false,
@@ -241,6 +242,7 @@ func TestRetryAfterIsObeyedInBothForms(t *testing.T) {
 		{"-3", "", 0},
 		{"soon", "", 0},
 		{"99999999999999999999", "", 1 << 31 * time.Second},
+		{"Fri, 31 Dec 9999 23:59:59 GMT", "", 1 << 31 * time.Second}, // and not so much that adding to it overflows
 		{now.Add(9 * time.Second).Format(http.TimeFormat), "", 9 * time.Second},
 		{now.Add(-9 * time.Second).Format(http.TimeFormat), "", 0},
 		{now.Add(time.Hour).Format(http.TimeFormat), now.Add(time.Hour - 4*time.Second).Format(http.TimeFormat), 4 * time.Second},

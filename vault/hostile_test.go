@@ -56,6 +56,12 @@ func TestHostileRepliesAreRefusedInBoundedMemory(t *testing.T) {
 				c.Close()
 			}
 		}, "the reply is not HTTP", true},
+		{"a switch to another protocol, and then silence", func(w http.ResponseWriter, _ *http.Request) {
+			if _, rw, err := http.NewResponseController(w).Hijack(); err == nil {
+				_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+				_ = rw.Flush()
+			}
+		}, "unexpected reply Switching Protocols (101)", false},
 	} {
 		t.Run(tt.claim, func(t *testing.T) {
 			c, _ := testClient(t, tt.serve)

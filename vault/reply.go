@@ -173,6 +173,9 @@ func quote(text string, secrets ...Secret) string {
 	return b.String()
 }
 
+// maxRetryAfter is for ever, with room for what is added to it.
+const maxRetryAfter = 1 << 31 * time.Second
+
 // retryAfter reads Retry-After in seconds or as a date. A date is held against
 // the server's own, because the local clock may be wrong.
 func retryAfter(h http.Header, now time.Time) time.Duration {
@@ -183,7 +186,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(v, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second
 	} else if errors.Is(err, strconv.ErrRange) {
-		return 1 << 31 * time.Second
+		return maxRetryAfter
 	}
 	at, err := http.ParseTime(v)
 	if err != nil {
@@ -192,5 +195,5 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date
 	}
-	return max(0, at.Sub(now))
+	return max(0, min(at.Sub(now), maxRetryAfter))
 }
