@@ -36,30 +36,30 @@ func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error
 	if s.client.ApprovalTimeout <= 0 || pending.ApprovalID == "" {
 		return Secret{}, pending
 	}
-	ended := func(reason Reason, text string, err error) (Secret, *Error) {
+	fail := func(reason Reason, text string, err error) (Secret, *Error) {
 		return Secret{}, &Error{Reason: reason, Op: OpApproval, ApprovalID: pending.ApprovalID, Text: text, Err: err}
 	}
 	start := s.client.clock()
-	until := start.Add(s.client.ApprovalTimeout)
+	deadline := start.Add(s.client.ApprovalTimeout)
 	var retryAfter time.Duration
 	for pause := firstPoll; ; pause = min(pause*3/2, maxPoll) {
-		left := until.Sub(s.client.clock())
+		left := deadline.Sub(s.client.clock())
 		if left <= 0 {
-			return ended(Pending, "the approval did not come in time", nil)
+			return fail(Pending, "the approval did not come in time", nil)
 		}
 		if s.client.OnApproval != nil {
 			s.client.OnApproval(Approval{ID: pending.ApprovalID, Scopes: s.scopes, Left: left})
 		}
 		if err := s.sleep(ctx, min(max(pause, retryAfter), left)); err != nil {
-			return ended(Pending, "the wait for the approval was ended", err)
+			return fail(Pending, "the wait for the approval was ended", err)
 		}
 		state, err := s.poll(ctx, pending.ApprovalID)
 		if err != nil {
 			return Secret{}, err
 		}
 		retryAfter = state.retryAfter
-		if !state.expiresAt.IsZero() && state.expiresAt.Before(until) {
-			until = state.expiresAt
+		if !state.expiresAt.IsZero() && state.expiresAt.Before(deadline) {
+			deadline = state.expiresAt
 		}
 		switch status := strings.ToLower(state.status); status {
 		case "approved", "granted":
@@ -69,9 +69,9 @@ func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error
 			s.budget.extend(s.client.clock().Sub(start))
 			return s.collect(ctx, req, state, pending)
 		case "denied", "rejected":
-			return ended(Denied, "a human denied the approval", nil)
+			return fail(Denied, "a human denied the approval", nil)
 		case "expired", "timed_out", "cancelled", "canceled":
-			return ended(Pending, "the approval is "+status, nil)
+			return fail(Pending, "the approval is "+status, nil)
 		}
 		// Anything else, a status not known included, is not an answer yet.
 	}
@@ -120,7 +120,7 @@ func (s *Session) collect(ctx context.Context, req request, state approval, pend
 	if !state.token.Empty() {
 		return state.token, nil
 	}
-	until := s.client.clock().Add(approvalLag)
+	deadline := s.client.clock().Add(approvalLag)
 	for {
 		token, err := s.requestToken(ctx, req)
 		if err == nil || err.Reason != Pending {
@@ -130,7 +130,7 @@ func (s *Session) collect(ctx context.Context, req request, state approval, pend
 			err.Text = "the approval " + pending.ApprovalID + " is granted, but the vault asks for another"
 			return Secret{}, err
 		}
-		if !s.client.clock().Before(until) {
+		if !s.client.clock().Before(deadline) {
 			err.Text = "the approval is granted, but the vault does not give the token"
 			return Secret{}, err
 		}

@@ -106,14 +106,14 @@ func TestApprovalsEndAsTheHumanDecides(t *testing.T) {
 			now := &clock{now: start}
 			c.now, c.newTimer = now.Now, func() backoff.Timer { return &clockTimer{now, make(chan time.Time, 1)} }
 			c.ApprovalTimeout, c.Timeout = tt.timeout, 30*time.Second
-			var told []Approval
-			c.OnApproval = func(a Approval) { told = append(told, a) }
+			var calls []Approval
+			c.OnApproval = func(a Approval) { calls = append(calls, a) }
 			s, err := c.Open(context.Background(), []string{"secrets:read:a/B"})
 			if waited := now.Now().Sub(start); waited != tt.waited || len(server.asked) != tt.asked {
 				t.Errorf("got %s and %q; want %s and %d requests", waited, server.asked, tt.waited, tt.asked)
 			}
-			if tt.timeout > 0 && tt.states != nil && (len(told) == 0 || told[0].ID != "apr_1" || told[0].Left != tt.timeout) {
-				t.Errorf("got told %+v", told)
+			if tt.timeout > 0 && tt.states != nil && (len(calls) == 0 || calls[0].ID != "apr_1" || calls[0].Left != tt.timeout) {
+				t.Errorf("got calls %+v", calls)
 			}
 			if tt.reason == 0 {
 				if err != nil || s.token.secret.Reveal() != "t" {
@@ -164,12 +164,12 @@ func TestApprovalIDIsEscaped(t *testing.T) {
 			io.WriteString(w, `{"status":"denied"}`)
 		}))
 		c.ApprovalTimeout = time.Minute
-		var told string
-		c.OnApproval = func(a Approval) { told = a.ID }
+		var shown string
+		c.OnApproval = func(a Approval) { shown = a.ID }
 		_, err := c.Open(context.Background(), nil)
 		var e *Error
-		if !errors.As(err, &e) || e.ApprovalID != want || told != want || asked != "/v1/approvals/agent/"+want {
-			t.Errorf("got %+v, told %s, asked %s; want %s", err, told, asked, want)
+		if !errors.As(err, &e) || e.ApprovalID != want || shown != want || asked != "/v1/approvals/agent/"+want {
+			t.Errorf("got %+v, shown %s, asked %s; want %s", err, shown, asked, want)
 		}
 	}
 }

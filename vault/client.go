@@ -174,7 +174,7 @@ type request struct {
 func (s *Session) do(ctx context.Context, req request, bearer Secret, use func(*reply) *Error) *Error {
 	return s.retry(ctx, req, func(ctx context.Context) *Error {
 		err := s.attempt(ctx, req, bearer, use)
-		req.fresh = err != nil && err.stale
+		req.fresh = err != nil && err.duplicate
 		return err
 	})
 }

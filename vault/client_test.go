@@ -357,8 +357,8 @@ func TestSessionIsQuietByItself(t *testing.T) {
 	c.newTimer = nil
 	c.Timeout = 300 * time.Millisecond
 	for _, quiet := range []bool{true, false} {
-		var told atomic.Int64
-		c.OnRetry = func(*Error, time.Duration) { told.Add(1) }
+		var calls atomic.Int64
+		c.OnRetry = func(*Error, time.Duration) { calls.Add(1) }
 		s, err := c.Open(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -367,7 +367,7 @@ func TestSessionIsQuietByItself(t *testing.T) {
 		if quiet {
 			s.Quiet()
 		}
-		for told.Load() == 0 { // full jitter may leave no time for a second attempt
+		for calls.Load() == 0 { // full jitter may leave no time for a second attempt
 			s.ResetBudget()
 			if r := s.Read(t.Context(), []Ref{"a/B"})["a/B"]; r.Err == nil {
 				t.Fatal("got no error")
@@ -376,8 +376,8 @@ func TestSessionIsQuietByItself(t *testing.T) {
 				break
 			}
 		}
-		if quiet == (told.Load() > 0) || c.OnRetry == nil {
-			t.Errorf("quiet %v: told %d times, OnRetry is kept: %v", quiet, told.Load(), c.OnRetry != nil)
+		if quiet == (calls.Load() > 0) || c.OnRetry == nil {
+			t.Errorf("quiet %v: %d calls, OnRetry is kept: %v", quiet, calls.Load(), c.OnRetry != nil)
 		}
 	}
 }

@@ -137,14 +137,14 @@ func TestSlotsAreWhatTheServerTakesAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.pool.put(extra, reusable)
-	taken := 0
+	reserved := 0
 	for _, slot := range s.pool.reserve(t.Context(), 50) {
 		if slot != nil {
-			taken++
+			reserved++
 		}
 	}
-	if taken != 20 {
-		t.Errorf("got %d slots on 2 connections of 10 streams each", taken)
+	if reserved != 20 {
+		t.Errorf("got %d slots on 2 connections of 10 streams each", reserved)
 	}
 }
 

@@ -61,7 +61,7 @@ type Error struct {
 	Err        error    // the cause, where there was no reply
 
 	retryAfter time.Duration // how long the server asks to wait; 0 if it does not
-	stale      bool          // the reply is a second copy of the one before
+	duplicate  bool          // the reply is a second copy of the one before
 }
 
 func (e *Error) Error() string {
@@ -92,7 +92,7 @@ func (e *Error) temporary() bool {
 	case Unavailable:
 		return true
 	case Protocol:
-		return e.stale
+		return e.duplicate
 	case Denied, Pending, NotFound, Untrusted, BadRoots, Bug, TooMuch, BadProxy:
 		return false
 	}

@@ -64,28 +64,28 @@ func (p *paging) search(o object, depth int) {
 // weigh takes one key and its value, which need not be JSON, into account.
 func (p *paging) weigh(key string, raw json.RawMessage) {
 	key = strings.ToLower(key)
-	speaksOf := func(words ...string) bool {
+	keyHas := func(words ...string) bool {
 		return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(key, word) })
 	}
 	text := strings.ToLower(strings.Trim(string(raw), `" `))
-	nothing := slices.Contains([]string{"", "null", "false", "0", "[]", "{}"}, text)
+	empty := slices.Contains([]string{"", "null", "false", "0", "[]", "{}"}, text)
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil {
 		n = math.NaN() // is neither met nor exceeded
 	}
-	group := strings.HasPrefix(text, "{")
+	isObject := strings.HasPrefix(text, "{")
 	switch {
-	case speaksOf("next", "cursor", "more", "truncat", "partial", "incomplete", "contin", "marker", "offset", "skip", "remain"):
-		p.more = p.more || !nothing
-		p.all = p.all || nothing && speaksOf("next", "more")
-	case speaksOf("links"):
-		p.more = p.more || !group && bytes.Contains(bytes.ToLower(raw), []byte(`"next"`))
-	case nothing || group && !speaksOf("total"):
-	case speaksOf("limit", "size", "per_page", "per-page", "perpage") && !speaksOf("total"):
+	case keyHas("next", "cursor", "more", "truncat", "partial", "incomplete", "contin", "marker", "offset", "skip", "remain"):
+		p.more = p.more || !empty
+		p.all = p.all || empty && keyHas("next", "more")
+	case keyHas("links"):
+		p.more = p.more || !isObject && bytes.Contains(bytes.ToLower(raw), []byte(`"next"`))
+	case empty || isObject && !keyHas("total"):
+	case keyHas("limit", "size", "per_page", "per-page", "perpage") && !keyHas("total"):
 		p.full = p.full || !(n > float64(p.items))
-	case speaksOf("page"):
+	case keyHas("page"):
 		p.more = p.more || n != 1
-	case speaksOf("total") || key == "count" || strings.HasSuffix(key, "_count"):
+	case keyHas("total") || key == "count" || strings.HasSuffix(key, "_count"):
 		p.more = p.more || !(n <= float64(p.items))
 		p.all = p.all || n == float64(p.items)
 	}

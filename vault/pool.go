@@ -301,10 +301,10 @@ func (p *pool) put(c *conn, left condition) {
 // that one comes a second time all the same, the request is sent again.
 func (c *conn) settle(req request, r *reply, left condition, err *Error) condition {
 	if err != nil {
-		err.stale = c.last != nil && reflect.DeepEqual(r.object, c.last)
+		err.duplicate = c.last != nil && reflect.DeepEqual(r.object, c.last)
 	}
 	c.last = r.object
-	if err != nil || !r.object.names(req.op) {
+	if err != nil || !r.object.identifies(req.op) {
 		return finished
 	}
 	return left

@@ -25,7 +25,7 @@ func TestManySecretsAreWorthMoreConnections(t *testing.T) {
 	}
 }
 
-func TestExtraConnectionsAreOpenedOnceAndOnlyFarAway(t *testing.T) {
+func TestExtraConnectionsAreOpenedOnceAndOnlyOnLongRoundTrips(t *testing.T) {
 	for _, tt := range []struct {
 		rtt  time.Duration
 		want int64

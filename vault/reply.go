@@ -95,10 +95,10 @@ func (o object) tier() string {
 	return "other"
 }
 
-// names reports whether a good reply says which request it answers. One that
+// identifies reports whether a good reply says which request it answers. One that
 // names another than it was taken for is an error already; and a token is
 // nothing that is read or listed.
-func (o object) names(op Op) bool {
+func (o object) identifies(op Op) bool {
 	_, path := o.text("path")
 	_, namespace := o.text("namespace")
 	_, key := o.text("key")

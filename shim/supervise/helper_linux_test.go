@@ -60,7 +60,7 @@ func initRole(args []string) int {
 	raise := flags.Int("raise", 0, "signal to get before the command is started")
 	forget := flags.Bool("forget", false, "say when the command's environment is garbage")
 	wipe := flags.String("wipe", "", "variable to wipe")
-	orders := flags.Bool("orders", false, "take orders from descriptor 3")
+	requests := flags.Bool("requests", false, "read requests from descriptor 3")
 	flags.Parse(args)
 
 	opts.Warn = func(message string) { fmt.Fprintln(os.Stderr, "warning:", message) }
@@ -84,8 +84,8 @@ func initRole(args []string) int {
 		}
 		return process.Command{Path: path, Argv: flags.Args(), Env: env}
 	}
-	if *orders {
-		go takeOrders(s, command)
+	if *requests {
+		go serveRequests(s, command)
 	}
 	status, err := s.Run(command("1"))
 	if err != nil {
@@ -95,8 +95,8 @@ func initRole(args []string) int {
 	return status
 }
 
-func takeOrders(s *Supervisor, command func(string) process.Command) {
-	lines := bufio.NewScanner(os.NewFile(3, "orders"))
+func serveRequests(s *Supervisor, command func(string) process.Command) {
+	lines := bufio.NewScanner(os.NewFile(3, "requests"))
 	for lines.Scan() {
 		verb, arg, _ := strings.Cut(lines.Text(), " ")
 		switch verb {
@@ -196,13 +196,13 @@ func without(env []string, name string) []string {
 
 // A roleProcess is one of the roles, running.
 type roleProcess struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	orders io.WriteCloser
-	out    *bufio.Reader
-	stderr *os.File
-	pid    int // of the role; cmd's may be unshare's
+	t        *testing.T
+	cmd      *exec.Cmd
+	in       io.WriteCloser
+	requests io.WriteCloser
+	out      *bufio.Reader
+	stderr   *os.File
+	pid      int // of the role; cmd's may be unshare's
 }
 
 // where an init runs.
@@ -240,7 +240,7 @@ func (p *roleProcess) start() {
 		p.t.Fatal(err)
 	}
 	defer r.Close()
-	p.orders = w
+	p.requests = w
 	p.cmd.ExtraFiles = []*os.File{r}
 	p.stderr = must(os.CreateTemp(p.t.TempDir(), "stderr"))
 	if p.cmd.Stderr == nil {
@@ -256,7 +256,7 @@ func (p *roleProcess) start() {
 func (p *roleProcess) end() {
 	p.cmd.Process.Kill()
 	p.in.Close()
-	p.orders.Close()
+	p.requests.Close()
 	p.sweep()
 	p.cmd.Wait()
 	if message := p.errors(); p.t.Failed() && message != "" {
@@ -330,8 +330,8 @@ func (p *roleProcess) kill(sig syscall.Signal) {
 	}
 }
 
-func (p *roleProcess) order(format string, args ...any) {
-	fmt.Fprintf(p.orders, format+"\n", args...)
+func (p *roleProcess) request(format string, args ...any) {
+	fmt.Fprintf(p.requests, format+"\n", args...)
 }
 
 func (p *roleProcess) within(what string, do func()) {

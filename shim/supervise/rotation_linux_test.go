@@ -19,18 +19,18 @@ func withRest(stubborn string) []string {
 		while :; do sleep 0.01; done) & wait`, stubborn}
 }
 
-func launchWithOrders(t *testing.T, args ...string) *roleProcess {
+func launchWithRequests(t *testing.T, args ...string) *roleProcess {
 	t.Helper()
-	return launch(t, nil, "init", append([]string{"-orders"}, args...)...)
+	return launch(t, nil, "init", append([]string{"-requests"}, args...)...)
 }
 
 func TestRestartStartsNewCommand(t *testing.T) {
 	everywhere(t, func(t *testing.T, prefix []string) {
-		p := launch(t, prefix, "init", append([]string{"-orders"}, generation...)...)
+		p := launch(t, prefix, "init", append([]string{"-requests"}, generation...)...)
 		p.expect("up 1")
-		p.order("restart 2")
+		p.request("restart 2")
 		p.expect("up 2")
-		p.order("restart 3")
+		p.request("restart 3")
 		p.expect("up 3")
 		p.in.Close()
 		if got := p.status(); got != 0 {
@@ -40,19 +40,19 @@ func TestRestartStartsNewCommand(t *testing.T) {
 }
 
 func TestRestartReachesStoppedCommand(t *testing.T) {
-	p := launchWithOrders(t, generation...)
+	p := launchWithRequests(t, generation...)
 	p.expect("up 1")
 	child := childrenOf(p.pid)[0]
 	syscall.Kill(child, syscall.SIGSTOP)
 	eventually(t, "it is stopped", func() bool { return strings.HasPrefix(statusLine(child, "State"), "T") })
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect("up 2")
 }
 
 func TestRestartKillsAfterStopTimeout(t *testing.T) {
-	p := launchWithOrders(t, "-stop-timeout=20ms", "sh", "-c", `trap "" TERM; echo up $GENERATION; read x; exit 5`)
+	p := launchWithRequests(t, "-stop-timeout=20ms", "sh", "-c", `trap "" TERM; echo up $GENERATION; read x; exit 5`)
 	p.expect("up 1")
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect("up 2")
 	p.in.Close()
 	if got := p.status(); got != 5 {
@@ -61,18 +61,18 @@ func TestRestartKillsAfterStopTimeout(t *testing.T) {
 }
 
 func TestRestartWaitsForRestOfGroup(t *testing.T) {
-	p := launchWithOrders(t, withRest("")...)
+	p := launchWithRequests(t, withRest("")...)
 	p.expect("up 1")
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect("term")
 	p.expect("up 2")
 }
 
 func TestRestartKillsRestOfGroupAfterStopTimeout(t *testing.T) {
-	p := launchWithOrders(t, append([]string{"-stop-timeout=100ms"}, withRest("stubborn")...)...)
+	p := launchWithRequests(t, append([]string{"-stop-timeout=100ms"}, withRest("stubborn")...)...)
 	p.expect("up 1")
 	rest := childrenOf(childrenOf(p.pid)[0])[0]
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect("term")
 	p.expect("up 2")
 	if statusLine(rest, "State") != "" {
@@ -81,37 +81,37 @@ func TestRestartKillsRestOfGroupAfterStopTimeout(t *testing.T) {
 }
 
 func TestRestartGivesUpOnZombiesOfOthers(t *testing.T) {
-	p := launchWithOrders(t, "-stop-timeout=20ms", "sh", "-c", `echo up $GENERATION; ROLE=neglect "$0" & wait`, testBinary(t))
+	p := launchWithRequests(t, "-stop-timeout=20ms", "sh", "-c", `echo up $GENERATION; ROLE=neglect "$0" & wait`, testBinary(t))
 	p.expect("up 1")
 	p.expect("neglect")
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect("up 2")
 }
 
 func TestRestartReportsCommandThatCannotStart(t *testing.T) {
-	p := launchWithOrders(t, generation...)
+	p := launchWithRequests(t, generation...)
 	p.expect("up 1")
-	p.order("restart-missing")
+	p.request("restart-missing")
 	if got, want := p.status(), 127; got != want {
 		t.Errorf("got status %d, want %d", got, want)
 	}
 }
 
 func TestCommandThatEndedByItselfIsNotRestarted(t *testing.T) {
-	p := launchWithOrders(t, generation...)
+	p := launchWithRequests(t, generation...)
 	p.expect("up 1")
-	p.order("restart-ended 2") // by SIGINT, before the init has seen it
+	p.request("restart-ended 2") // by SIGINT, before the init has seen it
 	if got, want := p.status(), 128+2; got != want {
 		t.Errorf("got status %d, want %d", got, want)
 	}
 }
 
 func TestStopSignalDuringRestartWins(t *testing.T) {
-	p := launchWithOrders(t, "sh", "-c", `
+	p := launchWithRequests(t, "sh", "-c", `
 		trap "echo term" TERM; trap "exit 9" INT
 		echo up $GENERATION; while :; do sleep 0.01; done`)
 	p.expect("up 1")
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect("term")
 	p.kill(syscall.SIGINT)
 	if got := p.status(); got != 9 {
@@ -122,11 +122,11 @@ func TestStopSignalDuringRestartWins(t *testing.T) {
 // To a command that runs it may mean to reload; see TestRestartAfterHangup.
 func TestHangupDuringRestartWins(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGQUIT} {
-		p := launchWithOrders(t, "sh", "-c", `
+		p := launchWithRequests(t, "sh", "-c", `
 			trap "echo term" TERM; trap "exit 9" HUP QUIT
 			echo up $GENERATION; while :; do sleep 0.01; done`)
 		p.expect("up 1")
-		p.order("restart 2")
+		p.request("restart 2")
 		p.expect("term")
 		p.kill(sig)
 		p.expectEnd()
@@ -137,11 +137,11 @@ func TestHangupDuringRestartWins(t *testing.T) {
 }
 
 func TestNohupIsNoEndOfRestarts(t *testing.T) {
-	p := launchWithOrders(t, "-ignored=1", "sh", "-c", `
+	p := launchWithRequests(t, "-ignored=1", "sh", "-c", `
 		trap "echo term" TERM; trap "exit 9" USR1
 		echo up $GENERATION; while :; do sleep 0.01; done`)
 	p.expect("up 1")
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect("term")
 	p.kill(syscall.SIGHUP)
 	p.kill(syscall.SIGUSR1) // which ends the old command
@@ -149,9 +149,9 @@ func TestNohupIsNoEndOfRestarts(t *testing.T) {
 }
 
 func TestStopSignalBetweenCommandsWins(t *testing.T) {
-	p := launchWithOrders(t, withRest("stubborn")...)
+	p := launchWithRequests(t, withRest("stubborn")...)
 	p.expect("up 1")
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect("term") // the command is gone and the rest stays
 	p.kill(syscall.SIGINT)
 	if got, want := p.status(), 128+2; got != want {
@@ -160,15 +160,15 @@ func TestStopSignalBetweenCommandsWins(t *testing.T) {
 }
 
 func TestNoRestartAfterStopSignal(t *testing.T) {
-	p := launchWithOrders(t, "sh", "-c", `
+	p := launchWithRequests(t, "sh", "-c", `
 		trap "echo term" TERM; trap "exit 9" USR1
 		echo up $GENERATION; while :; do sleep 0.01; done`)
 	p.expect("up 1")
 	p.kill(syscall.SIGTERM)
 	p.expect("term")
-	p.order("restart 2")
-	p.order("stop")
-	p.order("signal 10")
+	p.request("restart 2")
+	p.request("stop")
+	p.request("signal 10")
 	p.expectEnd()
 	if got := p.status(); got != 9 {
 		t.Errorf("got status %d, want 9", got)
@@ -176,19 +176,19 @@ func TestNoRestartAfterStopSignal(t *testing.T) {
 }
 
 func TestRestartAfterHangup(t *testing.T) {
-	p := launchWithOrders(t, "sh", "-c", `trap "echo reload" HUP; echo up $GENERATION; while :; do sleep 0.01; done`)
+	p := launchWithRequests(t, "sh", "-c", `trap "echo reload" HUP; echo up $GENERATION; while :; do sleep 0.01; done`)
 	p.expect("up 1")
 	p.kill(syscall.SIGHUP)
 	p.expect("reload")
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect("up 2")
 }
 
 func TestSignalBetweenCommandsIsForTheNew(t *testing.T) {
-	p := launchWithOrders(t, withRest("stubborn")...)
+	p := launchWithRequests(t, withRest("stubborn")...)
 	p.expect("up 1")
 	rest := childrenOf(childrenOf(p.pid)[0])[0]
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect("term")
 	p.kill(syscall.SIGUSR1)
 	syscall.Kill(rest, syscall.SIGKILL)
@@ -198,30 +198,30 @@ func TestSignalBetweenCommandsIsForTheNew(t *testing.T) {
 }
 
 func TestStopEndsWithZero(t *testing.T) {
-	p := launchWithOrders(t, generation...)
+	p := launchWithRequests(t, generation...)
 	p.expect("up 1")
-	p.order("stop")
+	p.request("stop")
 	if got := p.status(); got != 0 {
 		t.Errorf("got status %d, want 0", got)
 	}
 }
 
 func TestStopReplacesRestart(t *testing.T) {
-	p := launchWithOrders(t, append([]string{"-stop-timeout=200ms"}, withRest("stubborn")...)...)
+	p := launchWithRequests(t, append([]string{"-stop-timeout=200ms"}, withRest("stubborn")...)...)
 	p.expect("up 1")
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect("term")
-	p.order("stop")
-	p.order("restart 3")
+	p.request("stop")
+	p.request("restart 3")
 	p.expectEnd()
 	if got := p.status(); got != 0 {
 		t.Errorf("got status %d, want 0", got)
 	}
 }
 
-func TestSignalOrderReachesCommand(t *testing.T) {
-	p := launchWithOrders(t, testBinary(t))
+func TestSignalRequestReachesCommand(t *testing.T) {
+	p := launchWithRequests(t, testBinary(t))
 	p.expect("ready")
-	p.order("signal 1")
+	p.request("signal 1")
 	p.expect("1")
 }

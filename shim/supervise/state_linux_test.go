@@ -133,9 +133,9 @@ func TestKilledInitLeavesNoCommand(t *testing.T) {
 // Secrets are in the memory of both; only the command's is its own affair.
 func TestCommandMayLeaveACoreAndItsInitNot(t *testing.T) {
 	hard := strings.TrimSpace(string(must(exec.Command("sh", "-c", "ulimit -Hc").Output())))
-	p := launchIn(t, "ulimit -Sc "+hard, "-orders", "sh", "-c", "ulimit -Sc; exec cat >&2")
+	p := launchIn(t, "ulimit -Sc "+hard, "-requests", "sh", "-c", "ulimit -Sc; exec cat >&2")
 	p.expect(hard)
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect(hard)
 	eventually(t, "the init may not", func() bool {
 		var limit unix.Rlimit
@@ -144,13 +144,13 @@ func TestCommandMayLeaveACoreAndItsInitNot(t *testing.T) {
 }
 
 func TestInitForgetsEnvironmentOfCommand(t *testing.T) {
-	p := launchWithOrders(t, "-forget", "sh", "-c", "echo started; exec cat")
+	p := launchWithRequests(t, "-forget", "sh", "-c", "echo started; exec cat")
 	p.expect("started")
-	p.order("collect")
+	p.request("collect")
 	p.expect("forgot 1")
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect("started")
-	p.order("collect")
+	p.request("collect")
 	p.expect("forgot 2")
 }
 

@@ -202,16 +202,16 @@ func TestTerminalGoesBackToScript(t *testing.T) {
 	p.expect("got hello")
 }
 
-func TestTerminalIsLentWhenCommandAsks(t *testing.T) {
+func TestCommandThatAsksGetsTheTerminal(t *testing.T) {
 	p := onTerminal(t, "$init sh -c 'read line </dev/tty; echo got $line' </dev/null")
 	p.press("hello\n")
 	p.expect("got hello")
 }
 
 func TestRestartedCommandHasTerminal(t *testing.T) {
-	p := onTerminal(t, "exec $init -orders sh -c 'echo up $GENERATION; exec cat'")
+	p := onTerminal(t, "exec $init -requests sh -c 'echo up $GENERATION; exec cat'")
 	p.expect("up 1")
-	p.order("restart 2")
+	p.request("restart 2")
 	p.expect("up 2")
 	p.press("hello\n")
 	p.expect("hello")
