@@ -265,15 +265,28 @@ func (p *roleProcess) end() {
 	p.stderr.Close()
 }
 
-// sweep kills what a role has left behind: it is still in its session.
+// sweep kills what a role has left behind: it is still in its session. What
+// is killed may have forked since the list was made, so it takes a list that
+// shows nothing.
 func (p *roleProcess) sweep() {
+	for end := time.Now().Add(deadline); p.killSession() && time.Now().Before(end); {
+	}
+}
+
+// killSession kills the processes of the session, and reports whether any ran.
+func (p *roleProcess) killSession() (found bool) {
 	entries, _ := os.ReadDir("/proc")
 	for _, entry := range entries {
 		pid, _ := strconv.Atoi(entry.Name())
-		if _, _, session, err := procStat(pid); err == nil && session == p.cmd.Process.Pid {
+		if _, _, session, err := procStat(pid); err != nil || session != p.cmd.Process.Pid {
+			continue
+		}
+		if !strings.HasPrefix(statusLine(pid, "State"), "Z") {
 			syscall.Kill(pid, syscall.SIGKILL)
+			found = true
 		}
 	}
+	return found
 }
 
 // errors returns what the role and its command have written to stderr.
