@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -99,6 +100,36 @@ func TestZshCompletes(t *testing.T) {
 			zpty -d z`, "zsh", dir, typed, want)
 		if !strings.HasSuffix(got, "found") {
 			t.Errorf("%q: got %q, want %s", typed, got, want)
+		}
+	}
+}
+
+// With the file where fish looks for it, which it does for a command that is there.
+func TestFishCompletes(t *testing.T) {
+	dir, home := written(t), t.TempDir()
+	if err := os.Symlink("/bin/true", filepath.Join(home, "ass-exec")); err != nil {
+		t.Fatal(err)
+	}
+	for typed, want := range map[string]string{
+		"ass-exec --to":                       "--token-ttl",
+		"ass-exec --init --ma":                "--mapping --mask",
+		"ass-exec --mapping /etc/hostnam":     "/etc/hostname",
+		"ass-exec --mapping=/etc/hostnam":     "--mapping=/etc/hostname",
+		"ass-exec --timeout ":                 "",
+		"ass-exec --init mkfif":               "mkfifo",
+		"ass-exec --mapping x mkfif":          "mkfifo",
+		"ass-exec --mapping x -- mkfif":       "mkfifo",
+		"ass-exec --mapping x -- ls --alm":    "--almost-all",
+		"ass-exec ls --almo":                  "--almost-all",
+		"ass-exec cat --tok":                  "",
+		"ass-exec --mask cat /etc/hostnam":    "/etc/hostname",
+		"ass-exec --mapping=x cat /etc/hostn": "/etc/hostname",
+	} {
+		got := shell(t, "fish", "--private", "-c", `set -x HOME $argv[1]; set -e XDG_CONFIG_HOME XDG_DATA_HOME
+			set -p PATH $argv[1]; set -p fish_complete_path $argv[2]
+			complete -C $argv[3] | string replace -r "\t.*" ""; true`, home, dir, typed)
+		if got != want {
+			t.Errorf("%q: got %q, want %q", typed, got, want)
 		}
 	}
 }
