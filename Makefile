@@ -80,8 +80,10 @@ test-emulated:
 	.ci/emulated $(or $(ARCH),arm64)
 
 test-ci: build
+	@mkdir -p bin$(if $(filter 0,$(MAKELEVEL)), && : >$(SKIPPED)) # make test tells of it itself
 	go vet -tags ci ./examples/internal/ci
-	go test -tags ci -count=1 -v ./examples/internal/ci
+	$(GOTEST) -tags ci -count=1 ./examples/internal/ci
+	$(if $(filter 0,$(MAKELEVEL)),$(TELL))
 
 test-world: build
 	go vet -tags world ./examples/internal/world

@@ -32,15 +32,11 @@ import (
 // The root of the module, and what the tests run, by their absolute paths.
 var root, assExec, act, actionlint, actionValidator, gitlabCILocal, jsYAML string
 
+// missing is what lacks for these tests, which are then skipped.
+var missing error
+
 func TestMain(m *testing.M) {
-	if err := findTools(); err != nil {
-		if os.Getenv("CI") == "true" {
-			fmt.Fprintln(os.Stderr, "the tests of the CI examples are required in CI:", err)
-			os.Exit(1)
-		}
-		fmt.Fprintln(os.Stderr, "SKIPPED, ALL TESTS OF THE CI EXAMPLES:", err)
-		os.Exit(0)
-	}
+	missing = findTools()
 	os.Exit(m.Run())
 }
 
@@ -58,12 +54,12 @@ func findTools() (err error) {
 	} {
 		*tool = filepath.Join(root, file)
 		if _, err := os.Stat(*tool); err != nil {
-			return fmt.Errorf("%w: run make build and .ci/install-ci-tools", err)
+			return fmt.Errorf("needs %s, of make build and .ci/install-ci-tools", file)
 		}
 	}
 	for _, tool := range []string{"rsync", "shellcheck", "git", "curl", "node", "python3"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			return err
+			return errors.New("needs " + tool)
 		}
 	}
 	return nil
@@ -87,6 +83,9 @@ type pipeline struct {
 // files, which are given by their place in it.
 func newPipeline(t *testing.T, files map[string]string) *pipeline {
 	t.Helper()
+	if missing != nil {
+		t.Skip(missing)
+	}
 	p := &pipeline{t: t, tree: t.TempDir(), state: t.TempDir(), platform: t.TempDir()}
 	p.serveVault()
 	must(t, os.CopyFS(p.tree, os.DirFS("testdata/project")))
