@@ -67,7 +67,8 @@ func draw(screen string) string {
 		fmt.Fprintf(&b, `<text x="16" y="%d" xml:space="preserve" fill="#d7dae0">`, 28+i*lineHeight)
 		for j, part := range strings.Split(escape.ReplaceAllString(line, "\x00$1\x00"), "\x00") {
 			switch {
-			case j%2 == 1: // what the escape sequence says
+			case j%2 == 1 && (part == "39" || part == "49"): // tmux: the colours are the default's, which says nothing of bold and dim
+			case j%2 == 1:
 				class = map[string]string{"1": ` font-weight="bold"`, "2": ` fill="#8b919c"`}[part[strings.LastIndex(part, ";")+1:]]
 			case part != "":
 				fmt.Fprintf(&b, `<tspan%s>%s</tspan>`, class, html.EscapeString(part))
