@@ -11,14 +11,14 @@ if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
 fi
 step() { printf '%s\n' "$bold$1$plain" "$dim\$ $2$plain"; }
 
-step '1. Every secret is there: ass-exec becomes the command' \
+step '1. All required secrets exist: ass-exec becomes the command' \
 	'ass-devvault --seed vault.json -- ass-exec --mapping ass.env -- ./show-env.sh'
 ass-devvault --seed vault.json -- ass-exec --mapping ass.env -- ./show-env.sh
 
 echo
-step '2. One is misspelt: the command is not started' \
+step '2. One path is misspelt: ass-exec does not start the command' \
 	'ass-devvault --seed vault.json -- ass-exec --mapping misspelt.env -- ./show-env.sh'
 status=0
 ass-devvault --seed vault.json -- ass-exec --mapping misspelt.env -- ./show-env.sh || status=$?
-echo "exit status $status, and the command was not started"
+echo "exit status $status: the command was not started"
 test "$status" = 66

@@ -1,11 +1,15 @@
 #!/bin/sh
 # Shows which of the mapped variables arrived: names and lengths, no values.
-for name in GEMINI_API_KEY STRIPE_SECRET_KEY SLACK_BOT_TOKEN DATABASE_URL PGPASSWORD TLS_KEY_FILE SENTRY_DSN LOG_LEVEL ASS_AGENT_KEY; do
+for name in GEMINI_API_KEY STRIPE_SECRET_KEY SLACK_BOT_TOKEN DATABASE_URL PGPASSWORD TLS_KEY_FILE LOG_LEVEL SENTRY_DSN ASS_AGENT_KEY; do
 	eval "value=\${$name-}"
 	if eval "test -n \"\${$name+set}\""; then
 		echo "$name: ${#value} characters"
-	else
-		echo "$name: not set"
+		continue
 	fi
+	case $name in
+	SENTRY_DSN) echo "$name: not set (it is optional, and not in the vault)" ;;
+	ASS_AGENT_KEY) echo "$name: not set (ass-exec does not pass it on)" ;;
+	*) echo "$name: not set" ;;
+	esac
 done
-echo "pid $$ is this program: ass-exec has become it"
+echo "ass-exec has become this program, pid $$"
