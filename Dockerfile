@@ -1,10 +1,13 @@
 # The release image: one static binary, in one layer, and nothing else. It is
 # there to be copied from:
 #
-#   COPY --from=ghcr.io/agent-secret-store/ass-exec /ass-exec /ass-exec
+#   COPY --from=ghcr.io/agent-secret-store/ass-exec:v1 /ass-exec /ass-exec
 #
 # and to be run as an init container: /ass-exec --install /shared/ass-exec.
 ARG VERSION=devel
+# With the digest of the day: see examples/README.md#pinning. No image of a
+# release is built in it.
+ARG GO_IMAGE=golang:1.26-alpine
 
 FROM scratch AS image
 ARG VERSION
@@ -24,7 +27,7 @@ FROM image AS release
 ARG TARGETARCH
 COPY dist/ass-exec-linux-$TARGETARCH /ass-exec
 
-FROM --platform=$BUILDPLATFORM golang:1.26-alpine AS build
+FROM --platform=$BUILDPLATFORM $GO_IMAGE AS build
 WORKDIR /src
 COPY . .
 ARG VERSION TARGETOS TARGETARCH

@@ -5,6 +5,7 @@ package ci
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -14,21 +15,35 @@ func (p *pipeline) act() (status int, log string) {
 	p.t.Helper()
 	secrets := filepath.Join(p.platform, "secrets")
 	must(p.t, os.WriteFile(secrets, []byte("ASS_AGENT_KEY="+p.agentKey+"\n"), 0o600))
-	standIn := func(action, dir string) string { return "--local-repository=" + action + "=" + dir }
-	actions := filepath.Join(root, "examples/internal/ci/testdata/actions")
 	// By itself, as act copies the whole folder.
 	ours := p.t.TempDir()
 	b, err := os.ReadFile(filepath.Join(root, "action.yml"))
 	must(p.t, err)
 	must(p.t, os.WriteFile(filepath.Join(ours, "action.yml"), b, 0o644))
-	return p.run(act,
+	return p.run(act, append(p.standIns(ours),
 		"push", "-P", "ubuntu-latest=-self-hosted", "--no-cache-server", "--action-offline-mode",
-		"--secret-file", secrets, "--env", "ASS_API_URL="+p.apiURL,
-		standIn("agent-secret-store/ass-exec@v1", ours),
-		standIn("actions/setup-node@v4", filepath.Join(actions, "setup")),
-		standIn("actions/setup-python@v5", filepath.Join(actions, "setup")),
-		standIn("actions/upload-artifact@v4", filepath.Join(actions, "upload-artifact")),
-		standIn("actions/download-artifact@v4", filepath.Join(actions, "download-artifact")))
+		"--secret-file", secrets, "--env", "ASS_API_URL="+p.apiURL)...)
+}
+
+// standIns are act's options for the workflow's actions, at whatever commit.
+func (p *pipeline) standIns(ours string) (options []string) {
+	p.t.Helper()
+	workflow, err := os.ReadFile(filepath.Join(p.tree, ".github/workflows/deploy.yml"))
+	must(p.t, err)
+	standIns := filepath.Join(root, "examples/internal/ci/testdata/actions")
+	dirs := map[string]string{
+		"agent-secret-store/ass-exec": ours,
+		"actions/setup-node":          filepath.Join(standIns, "setup"),
+		"actions/setup-python":        filepath.Join(standIns, "setup"),
+		"actions/upload-artifact":     filepath.Join(standIns, "upload-artifact"),
+		"actions/download-artifact":   filepath.Join(standIns, "download-artifact"),
+	}
+	for _, uses := range regexp.MustCompile(`uses: (([^ @]+)@\S+)`).FindAllStringSubmatch(string(workflow), -1) {
+		if dir := dirs[uses[2]]; dir != "" {
+			options = append(options, "--local-repository="+uses[1]+"="+dir)
+		}
+	}
+	return options
 }
 
 // workflow replaces the workflow.
