@@ -27,6 +27,13 @@ FROM image AS release
 ARG TARGETARCH
 COPY dist/ass-exec-linux-$TARGETARCH /ass-exec
 
+# The dev vault, below, around those of a release.
+FROM scratch AS devvault-release
+ARG TARGETARCH
+COPY dist/ass-exec-linux-$TARGETARCH /ass-exec
+COPY dist/ass-devvault-linux-$TARGETARCH /ass-devvault
+ENTRYPOINT ["/ass-devvault"]
+
 FROM --platform=$BUILDPLATFORM $GO_IMAGE AS build
 WORKDIR /src
 COPY . .

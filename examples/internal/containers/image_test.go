@@ -128,6 +128,40 @@ func TestImageIsBuiltForEveryArchitecture(t *testing.T) {
 	}
 }
 
+// With the Dockerfile alone beside what stands for the binaries of a release.
+func TestReleaseImagesHoldTheBinariesOfTheRelease(t *testing.T) {
+	release := t.TempDir()
+	if err := os.Mkdir(filepath.Join(release, "dist"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"Dockerfile", ".dockerignore"} {
+		b, err := os.ReadFile(filepath.Join("../../..", file))
+		if err := errors.Join(err, os.WriteFile(filepath.Join(release, file), b, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, arch := range []string{"amd64", "arm64"} {
+		for _, command := range []string{"ass-exec", "ass-devvault"} {
+			name := command + "-linux-" + arch
+			if err := os.WriteFile(filepath.Join(release, "dist", name), []byte("this is "+name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for target, want := range map[string][]string{"release": {"ass-exec"}, "devvault-release": {"ass-devvault", "ass-exec"}} {
+		for _, arch := range []string{"amd64", "arm64"} {
+			dir := t.TempDir()
+			docker(t, "build", "-q", "--platform", "linux/"+arch, "--target", target, "--output", "type=local,dest="+dir, release)
+			for _, command := range want {
+				got, err := os.ReadFile(filepath.Join(dir, command))
+				if want := "this is " + command + "-linux-" + arch; err != nil || string(got) != want {
+					t.Errorf("%s for %s: got %q in /%s, want %q (%v)", target, arch, got, command, want, err)
+				}
+			}
+		}
+	}
+}
+
 func TestEmptyImageStartsItsServer(t *testing.T) {
 	v := newVault(t)
 	id := v.start(t, static, []string{"--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"})
