@@ -66,7 +66,7 @@ func TestCheckGoesOnAfterAFailure(t *testing.T) {
 		{nil, "", 0, "/bin/sh", ""},
 		{[]string{"PATH=/nowhere"}, "", 127, "", `command "sh": not found in PATH=/nowhere`},
 		{[]string{"PATH=/nowhere", "G=ass://a/GONE"}, "", 127, "", `command "sh": not found in PATH=/nowhere` + "\nenvironment: G: a/GONE does not exist"},
-		{[]string{"B=ass://"}, "", 78, "/bin/sh", "environment: B: the value is not a secret path; a path has no empty segment: no slash at its start or end, and no two in a row"},
+		{[]string{"B=ass://"}, "", 78, "/bin/sh", "environment: B: the value is not a secret path; a path cannot have an empty segment: no slash at its start or end, and no two in a row"},
 		{nil, "html", 76, "/bin/sh", "no token: the reply is not JSON (200)"},
 		{[]string{"HUGE=" + strings.Repeat("x", 7<<20)}, "", 65, "/bin/sh", "the environment and arguments are too large"},
 	} {

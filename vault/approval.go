@@ -45,13 +45,13 @@ func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error
 	for pause := firstPoll; ; pause = min(pause*3/2, maxPoll) {
 		left := deadline.Sub(s.client.clock())
 		if left <= 0 {
-			return fail(Pending, "the approval did not come in time", nil)
+			return fail(Pending, "the wait for the approval timed out", nil)
 		}
 		if s.client.OnApproval != nil {
 			s.client.OnApproval(Approval{ID: pending.ApprovalID, Scopes: s.scopes, Left: left})
 		}
 		if err := s.sleep(ctx, min(max(pause, retryAfter), left)); err != nil {
-			return fail(Pending, "the wait for the approval was ended", err)
+			return fail(Pending, "the wait for the approval was canceled", err)
 		}
 		state, err := s.poll(ctx, pending.ApprovalID)
 		if err != nil {
@@ -92,7 +92,7 @@ func (s *Session) poll(ctx context.Context, id string) (approval, *Error) {
 	case err.temporary():
 		return approval{retryAfter: err.retryAfter}, nil
 	case err.Status == http.StatusNotFound || err.Status == http.StatusMethodNotAllowed:
-		err = &Error{Reason: Pending, Status: err.Status, Text: "the vault does not tell agents the state of an approval"}
+		err = &Error{Reason: Pending, Status: err.Status, Text: "the vault does not show agents the state of an approval"}
 	}
 	err.Op, err.ApprovalID = OpApproval, id
 	return approval{}, err
@@ -127,15 +127,15 @@ func (s *Session) collect(ctx context.Context, req request, state approval, pend
 			return token, err
 		}
 		if err.ApprovalID != pending.ApprovalID {
-			err.Text = "the approval " + pending.ApprovalID + " is granted, but the vault asks for another"
+			err.Text = "the approval " + pending.ApprovalID + " is granted, but the vault requires another"
 			return Secret{}, err
 		}
 		if !s.client.clock().Before(deadline) {
-			err.Text = "the approval is granted, but the vault does not give the token"
+			err.Text = "the approval is granted, but the vault does not issue the token"
 			return Secret{}, err
 		}
 		if err := s.sleep(ctx, firstPoll); err != nil {
-			return Secret{}, &Error{Reason: Pending, Op: OpApproval, ApprovalID: pending.ApprovalID, Text: "the wait for the token was ended", Err: err}
+			return Secret{}, &Error{Reason: Pending, Op: OpApproval, ApprovalID: pending.ApprovalID, Text: "the wait for the token was canceled", Err: err}
 		}
 	}
 }

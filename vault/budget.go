@@ -54,7 +54,7 @@ func (b *budget) readBody(resp *http.Response) ([]byte, error) {
 }
 
 // errTooMuch is what reading ends with once a round has had its share.
-var errTooMuch = errors.New("the replies are larger than 64 MiB together")
+var errTooMuch = errors.New("the replies are larger than 64 MiB in total")
 
 // meter adds what it reads to a total.
 type meter struct {

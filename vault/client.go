@@ -36,13 +36,13 @@ type Client struct {
 	ApprovalTimeout time.Duration
 	// HTTP1Only keeps the client from using HTTP/2.
 	HTTP1Only bool
-	// OnRetry, if set, is told of every failed attempt before the wait that
-	// follows it. It is called from several goroutines.
+	// OnRetry, if set, is called after every failed attempt, before the wait
+	// that follows it, and from several goroutines.
 	OnRetry func(err *Error, wait time.Duration)
-	// OnApproval, if set, is told before each wait for a human's approval.
+	// OnApproval, if set, is called before each wait for a human's approval.
 	OnApproval func(Approval)
 
-	// OnApproved, if set, is told once it has come.
+	// OnApproved, if set, is called once it is granted.
 	OnApproved func()
 
 	now      func() time.Time     // tests only
@@ -62,8 +62,8 @@ type Session struct {
 // Result is what reading one secret came to.
 type Result struct {
 	Value   Secret
-	Version int64  // 0 if the reply did not tell
-	Tier    string // standard, sensitive, critical, or other; empty if the reply did not tell
+	Version int64  // 0 if the reply has none
+	Tier    string // standard, sensitive, critical, or other; empty if the reply has none
 	Err     *Error // if set, nothing else is
 }
 
@@ -147,11 +147,11 @@ func (s *Session) read(ctx context.Context, ref Ref, slot *slot) (result Result)
 func parseSecret(ref Ref, o object) (Result, *Error) {
 	value, ok := o.text("value")
 	if !ok {
-		return Result{}, protocolError("the reply holds no value that is a string")
+		return Result{}, protocolError("the value in the reply is missing or not a string")
 	}
 	for key, want := range map[string]string{"namespace": ref.Namespace(), "key": ref.Key(), "path": string(ref)} {
 		if got, ok := o.text(key); ok && got != want {
-			return Result{}, protocolError("the reply is about another secret than the one asked for")
+			return Result{}, protocolError("the reply is for a different secret")
 		}
 	}
 	return Result{Value: NewSecret(value), Version: o.integer("version"), Tier: o.tier()}, nil
@@ -229,8 +229,9 @@ func (s *Session) exchange(ctx context.Context, c *conn, req request, bearer Sec
 		return nil, failed, connError(err, s.client.URL.Host, time.Since(start))
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusSwitchingProtocols { // no context ends the reading of what follows
-		return nil, failed, &Error{Reason: Protocol, Status: resp.StatusCode, Text: "unexpected reply Switching Protocols"}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		// Its body is the connection, which no deadline ends.
+		return &reply{status: resp.StatusCode, header: resp.Header}, finished, nil
 	}
 	body, err := s.budget.readBody(resp)
 	if err != nil {

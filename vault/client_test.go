@@ -123,14 +123,14 @@ func TestRepliesAreClassified(t *testing.T) {
 		{"any 2xx", 203, ok, 0, false, ""},
 		{"unknown fields", 200, `{"value":"` + canaryValue + `","new":{"a":[1]}}`, 0, false, ""},
 		{"own names", 200, `{"value":"` + canaryValue + `","namespace":"a/b","key":"C","path":"a/b/C"}`, 0, false, ""},
-		{"another path", 200, `{"value":"x","path":"a/b/D"}`, Protocol, false, "the reply is about another secret than the one asked for"},
-		{"another key", 200, `{"value":"x","key":"D"}`, Protocol, false, "the reply is about another secret than the one asked for"},
-		{"another namespace", 200, `{"value":"x","namespace":"a"}`, Protocol, false, "the reply is about another secret than the one asked for"},
-		{"no value", 200, `{}`, Protocol, false, "the reply holds no value that is a string"},
-		{"value in capitals", 200, `{"VALUE":"x"}`, Protocol, false, "the reply holds no value that is a string"},
-		{"null", 200, `{"value":null}`, Protocol, false, "the reply holds no value that is a string"},
-		{"number", 200, `{"value":42}`, Protocol, false, "the reply holds no value that is a string"},
-		{"lone surrogate", 200, `{"value":"a\ud800"}`, Protocol, false, "the reply holds no value that is a string"},
+		{"another path", 200, `{"value":"x","path":"a/b/D"}`, Protocol, false, "the reply is for a different secret"},
+		{"another key", 200, `{"value":"x","key":"D"}`, Protocol, false, "the reply is for a different secret"},
+		{"another namespace", 200, `{"value":"x","namespace":"a"}`, Protocol, false, "the reply is for a different secret"},
+		{"no value", 200, `{}`, Protocol, false, "the value in the reply is missing or not a string"},
+		{"value in capitals", 200, `{"VALUE":"x"}`, Protocol, false, "the value in the reply is missing or not a string"},
+		{"null", 200, `{"value":null}`, Protocol, false, "the value in the reply is missing or not a string"},
+		{"number", 200, `{"value":42}`, Protocol, false, "the value in the reply is missing or not a string"},
+		{"lone surrogate", 200, `{"value":"a\ud800"}`, Protocol, false, "the value in the reply is missing or not a string"},
 		{"not UTF-8", 200, "{\"value\":\"a\xff\"}", Protocol, false, "the reply is not JSON (200)"},
 		{"page of a proxy", 200, "<html>" + canaryValue, Protocol, false, "the reply is not JSON (200)"},
 		{"array", 200, "[]", Protocol, false, "the reply is not JSON (200)"},
@@ -204,13 +204,13 @@ func TestTokenRepliesAreClassified(t *testing.T) {
 		{"token alone", `{"token":"tok"}`, 0, ""},
 		{"everything", `{"token":"tok","expires_at":"2026-06-02T11:30:00.123Z","requires_approval":false,"approval_id":null,"scopes":[]}`, 0, ""},
 		{"approval comes before the token", `{"token":"tok","requires_approval":true,"approval_id":"apr_1"}`, Pending, "a human's approval is needed"},
-		{"approval named .", `{"requires_approval":true,"approval_id":"."}`, Protocol, "the reply names an approval by an id that cannot be asked for"},
-		{"approval named ..", `{"requires_approval":true,"approval_id":".."}`, Protocol, "the reply names an approval by an id that cannot be asked for"},
-		{"approval named by the key", `{"requires_approval":true,"approval_id":"x` + canaryKey + `"}`, Protocol, "the reply names an approval by an id that cannot be asked for"},
-		{"approval with a novel for a name", `{"requires_approval":true,"approval_id":"` + strings.Repeat("x", maxMessage+1) + `"}`, Protocol, "the reply names an approval by an id that cannot be asked for"},
-		{"no token", `{"requires_approval":false}`, Protocol, "the reply holds no token"},
-		{"empty token", `{"token":""}`, Protocol, "the reply holds no token"},
-		{"token that ends a header", `{"token":"a\r\nX: y"}`, Protocol, "the reply holds a token that cannot be sent in a header"},
+		{"approval named .", `{"requires_approval":true,"approval_id":"."}`, Protocol, "the approval id in the reply is not valid"},
+		{"approval named ..", `{"requires_approval":true,"approval_id":".."}`, Protocol, "the approval id in the reply is not valid"},
+		{"approval named by the key", `{"requires_approval":true,"approval_id":"x` + canaryKey + `"}`, Protocol, "the approval id in the reply is not valid"},
+		{"approval with a novel for a name", `{"requires_approval":true,"approval_id":"` + strings.Repeat("x", maxMessage+1) + `"}`, Protocol, "the approval id in the reply is not valid"},
+		{"no token", `{"requires_approval":false}`, Protocol, "the reply has no token"},
+		{"empty token", `{"token":""}`, Protocol, "the reply has no token"},
+		{"token that ends a header", `{"token":"a\r\nX: y"}`, Protocol, "the token in the reply cannot be sent in a header"},
 	} {
 		t.Run(tt.claim, func(t *testing.T) {
 			c, _ := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, tt.body) }))
@@ -382,7 +382,7 @@ func TestSessionIsQuietByItself(t *testing.T) {
 	}
 }
 
-// Every read of the next look would be refused first.
+// Otherwise every read of the next poll would be refused first.
 func TestExpiredTokenIsReplacedBeforeItIsUsed(t *testing.T) {
 	now := time.Now()
 	clock := func() time.Time { return now }

@@ -132,7 +132,7 @@ func TestSlotsAreWhatTheServerTakesAtOnce(t *testing.T) {
 	}
 	defer s.Close()
 	s.pool.dialing++
-	extra, err := s.pool.dial(t.Context()) // has perhaps not been told of the limit
+	extra, err := s.pool.dial(t.Context()) // may not know the server's limit yet
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// hangUp, at the end of an answer, closes the connection.
+const hangUp = "\x00hang up"
+
 // scriptedServer speaks HTTP/1.1: connected is called for each connection, and
 // what it returns makes the bytes that answer a request.
 func scriptedServer(t *testing.T, connected func() func(*http.Request) string) *Client {
@@ -48,7 +51,8 @@ func answerAll(c net.Conn, answer func(*http.Request) string) {
 			return
 		}
 		_, _ = io.Copy(io.Discard, r.Body)
-		if _, err := io.WriteString(c, answer(r)); err != nil {
+		text, ends := strings.CutSuffix(answer(r), hangUp)
+		if _, err := io.WriteString(c, text); err != nil || ends {
 			return
 		}
 	}

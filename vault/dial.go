@@ -75,7 +75,7 @@ func interleave(ips []netip.Addr) []netip.Addr {
 	return mixed
 }
 
-// shun puts addresses behind the others of their name from now on.
+// shun puts addresses after the others of their name from now on.
 func (d *dialer) shun(addresses ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

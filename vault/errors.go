@@ -179,7 +179,7 @@ func brokenText(text string) string {
 	case strings.Contains(text, "headers exceeded"), strings.Contains(text, "header list larger"):
 		return "the headers of the reply are too large"
 	case strings.HasPrefix(text, "stream error"):
-		return "the server broke the reply off"
+		return "the server aborted the reply"
 	}
 	return "the connection broke"
 }

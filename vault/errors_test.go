@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// The same failure of many connections is told once only if its text is the
-// same.
+// The same failure of many connections is reported once only if its text
+// is the same.
 func TestCauseHoldsNoPortOfOurs(t *testing.T) {
 	ours := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 5), Port: 50123}
 	theirs := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 443}
@@ -55,7 +55,7 @@ func TestCauseHoldsNoPortOfOurs(t *testing.T) {
 		},
 		{&proxyError{"10.0.0.1:3128", 407}, "the proxy 10.0.0.1:3128 answered Proxy Authentication Required (407)"},
 		{errors.New("sent by the server"), "the connection broke"},
-		{errors.New("stream error: stream ID 3; INTERNAL_ERROR; received from peer"), "the server broke the reply off"},
+		{errors.New("stream error: stream ID 3; INTERNAL_ERROR; received from peer"), "the server aborted the reply"},
 		{errors.New("http2: response header list larger than advertised limit"), "the headers of the reply are too large"},
 	} {
 		if got := causeText(tt.err, 2*time.Second+40*time.Millisecond); got != tt.want {
@@ -95,7 +95,7 @@ func TestFailuresWithoutAReplyAreClassified(t *testing.T) {
 		{socks("username/password authentication failed"), BadProxy, "cannot reach vault: socks connect tcp: username/password authentication failed", false},
 		{socks("no acceptable authentication methods"), BadProxy, "cannot reach vault: socks connect tcp: no acceptable authentication methods", false},
 		{socks("unknown error connection refused"), Unavailable, "cannot reach vault: socks connect tcp: unknown error connection refused", true},
-		{errTooMuch, TooMuch, "the replies are larger than 64 MiB together", false},
+		{errTooMuch, TooMuch, "the replies are larger than 64 MiB in total", false},
 		{&RootsError{"--ca-file", errors.New("x")}, BadRoots, "--ca-file: x", false},
 		{untrusted(x509.UnknownAuthorityError{}), Untrusted, "certificate of vault is not trusted: signed by an unknown authority", false},
 		{toProxy(untrusted(x509.UnknownAuthorityError{})), Untrusted, "certificate of the proxy is not trusted: signed by an unknown authority", false},

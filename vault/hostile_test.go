@@ -45,7 +45,7 @@ func TestHostileRepliesAreRefusedInBoundedMemory(t *testing.T) {
 		}, "the reply is not JSON (200)", false},
 		{"deep JSON that ends", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"value":`+strings.Repeat("[", 9000)+strings.Repeat("]", 9000)+`}`)
-		}, "the reply holds no value that is a string", false},
+		}, "the value in the reply is missing or not a string", false},
 		{"a megabyte of headers", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X", strings.Repeat("x", 1<<20))
 		}, "the headers of the reply are too large", true},
@@ -113,7 +113,7 @@ func TestRepliesOfARoundAreBoundedTogether(t *testing.T) {
 				continue
 			}
 			failed++
-			if r.Err.Reason != TooMuch || r.Err.Error() != "the replies are larger than 64 MiB together" {
+			if r.Err.Reason != TooMuch || r.Err.Error() != "the replies are larger than 64 MiB in total" {
 				t.Errorf("got %v", r.Err)
 			}
 		}
@@ -139,13 +139,13 @@ func TestListingIsWholeOrAnError(t *testing.T) {
 		{"items", map[string]string{"namespace=ns": `{"items":[` + item("ns", "A") + `,` + item("ns/deep", "B") + `]}`}, "ns/A ns/deep/B"},
 		{"secrets, without a namespace", map[string]string{"namespace=ns": `{"secrets":[{"key":"A"},{"key":"deep/B"}]}`}, "ns/A ns/deep/B"},
 		{"nothing", map[string]string{"namespace=ns": `{"items":[]}`}, ""},
-		{"no list", map[string]string{"namespace=ns": `{}`}, "the reply holds no list of secrets"},
-		{"null", map[string]string{"namespace=ns": `{"items":null}`}, "the reply holds no list of secrets"},
-		{"another namespace", map[string]string{"namespace=ns": `{"items":[` + item("nsx", "A") + `]}`}, "the listing holds an item outside ns: it is in another namespace"},
-		{"a way out", map[string]string{"namespace=ns": `{"items":[` + item("ns/../etc", "A") + `]}`}, "the listing holds an item outside ns: a path has no . or .. segment"},
-		{"no key", map[string]string{"namespace=ns": `{"items":[{}]}`}, "the listing holds an item outside ns: it has no key"},
+		{"no list", map[string]string{"namespace=ns": `{}`}, "the reply has no list of secrets"},
+		{"null", map[string]string{"namespace=ns": `{"items":null}`}, "the reply has no list of secrets"},
+		{"another namespace", map[string]string{"namespace=ns": `{"items":[` + item("nsx", "A") + `]}`}, "the listing has an item outside ns: it is in another namespace"},
+		{"a way out", map[string]string{"namespace=ns": `{"items":[` + item("ns/../etc", "A") + `]}`}, "the listing has an item outside ns: a path cannot have a . or .. segment"},
+		{"no key", map[string]string{"namespace=ns": `{"items":[{}]}`}, "the listing has an item outside ns: it has no key"},
 		{"twice the same", map[string]string{"namespace=ns": `{"items":[` + item("ns", "A") + `,` + item("ns", "A") + `]}`}, "ns/A"},
-		{"paging", map[string]string{"namespace=ns": `{"total":2,"items":[` + item("ns", "A") + `]}`}, "the listing shows signs of paging, and no form of that is known"},
+		{"paging", map[string]string{"namespace=ns": `{"total":2,"items":[` + item("ns", "A") + `]}`}, "the listing may be one page of several, and paging is not supported"},
 		{"no query form", map[string]string{"": `{"items":[` + item("ns", "A") + `]}`}, "ns/A"},
 	} {
 		t.Run(tt.claim, func(t *testing.T) {
@@ -196,8 +196,8 @@ func TestPlainStringIsWhatJSONDecodes(t *testing.T) {
 	}
 }
 
-// No bytes make the client panic, or take something for a secret, a token or
-// a listing that is none.
+// No bytes make the client panic, or accept what is not a secret, a token or a
+// listing.
 func FuzzReply(f *testing.F) {
 	for _, s := range []string{
 		`{"value":"v","version":1,"path":"a/B"}`, `{"token":"t","requires_approval":true,"approval_id":"x"}`, `{"items":[{"key":"K"}],"next":"?a=b","total":9}`,

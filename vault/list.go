@@ -32,7 +32,7 @@ func (s *Session) list(ctx context.Context, namespace, address string) (items []
 	err = s.authorized(ctx, req, func(r *reply) *Error {
 		items, err = parseList(namespace, r.object)
 		if err == nil && paged(r, len(items)) {
-			return protocolError("the listing shows signs of paging, and no form of that is known")
+			return protocolError("the listing may be one page of several, and paging is not supported")
 		}
 		return err
 	})
@@ -46,17 +46,17 @@ func parseList(namespace string, o object) ([]SecretInfo, *Error) {
 	}
 	var objects []object
 	if !ok || json.Unmarshal(raw, &objects) != nil || objects == nil {
-		return nil, protocolError("the reply holds no list of secrets")
+		return nil, protocolError("the reply has no list of secrets")
 	}
 	if of, ok := o.text("namespace"); ok && of != namespace {
-		return nil, protocolError("the listing is of another namespace than the one asked for")
+		return nil, protocolError("the listing is for a different namespace")
 	}
 	items := make([]SecretInfo, 0, len(objects))
 	seen := make(map[Ref]bool)
 	for _, item := range objects {
 		ref, err := itemRef(namespace, item)
 		if err != nil {
-			return nil, protocolError("the listing holds an item outside " + quote(namespace) + ": " + err.Error())
+			return nil, protocolError("the listing has an item outside " + quote(namespace) + ": " + err.Error())
 		}
 		if !seen[ref] {
 			seen[ref] = true

@@ -20,7 +20,7 @@ const (
 	// that two fit into the thirty seconds after which an orchestrator loses
 	// patience.
 	attemptTimeout = 10 * time.Second
-	connectTimeout = 8 * time.Second // less, so that the cause is told
+	connectTimeout = 8 * time.Second // less, so that the cause is reported
 	tlsTimeout     = 5 * time.Second
 	maxStreams     = 100 // what servers commonly allow on one HTTP/2 connection
 	maxHTTP1Conns  = 6   // as browsers: a small server queues few, and drops the rest for a second
@@ -185,8 +185,8 @@ func (p *pool) free() *conn {
 	return best
 }
 
-// streams is how many requests a connection takes at once. What the server
-// says of it on one is good for all: a new one may not have been told yet.
+// streams is how many requests a connection takes at once. A limit
+// seen on one holds for all: a new one may not have received it yet.
 func (p *pool) streams() int {
 	streams := maxStreams
 	for _, c := range p.conns {

@@ -52,19 +52,19 @@ func parseSegments(path string) ([]string, error) {
 func checkSegment(s string) error {
 	switch {
 	case s == "":
-		return errors.New("a path has no empty segment: no slash at its start or end, and no two in a row")
+		return errors.New("a path cannot have an empty segment: no slash at its start or end, and no two in a row")
 	case s == "." || s == "..":
-		return errors.New("a path has no . or .. segment")
+		return errors.New("a path cannot have a . or .. segment")
 	case !utf8.ValidString(s):
-		return errors.New("a path is UTF-8")
+		return errors.New("a path must be UTF-8")
 	}
 	for _, r := range s {
 		switch {
 		case strings.ContainsRune("*:/", r):
 			// In a scope these would widen or blur what is asked for.
-			return fmt.Errorf("a segment of a path cannot hold %q", r)
+			return fmt.Errorf("a segment of a path cannot contain %q", r)
 		case !unicode.IsPrint(r):
-			return fmt.Errorf("a path cannot hold the unprintable character %U", r)
+			return fmt.Errorf("a path cannot contain the unprintable character %U", r)
 		}
 	}
 	return nil

@@ -41,8 +41,8 @@ func parseObject(body []byte) object {
 	return o
 }
 
-// text returns the string under key; false if there is none, or something
-// that is no string.
+// text returns the string under key; false if there is none, or if it is not
+// a string.
 func (o object) text(key string) (string, bool) {
 	if raw := o[key]; plainString(raw) {
 		return string(raw[1 : len(raw)-1]), true
@@ -95,9 +95,9 @@ func (o object) tier() string {
 	return "other"
 }
 
-// identifies reports whether a good reply says which request it answers. One that
-// names another than it was taken for is an error already; and a token is
-// nothing that is read or listed.
+// identifies reports whether a good reply says which request it answers. One
+// that names another is an error already; and a token is never read or
+// listed.
 func (o object) identifies(op Op) bool {
 	_, path := o.text("path")
 	_, namespace := o.text("namespace")

@@ -31,7 +31,7 @@ func (e *RootsError) Error() string { return e.Setting + ": " + e.Err.Error() }
 func (e *RootsError) Unwrap() error { return e.Err }
 
 // Configured reports whether the user named the roots, so that a mistake in
-// them can be told before anything is sent.
+// them can be reported before anything is sent.
 func (r Roots) Configured() bool { return r.CAFile != "" || r.CertFile != "" || r.CertDir != "" }
 
 // Load reads the roots. A nil pool stands for the platform's own verifier.
@@ -54,7 +54,7 @@ func (r Roots) Load() (*x509.CertPool, error) {
 		}
 	}
 	if pool.Equal(x509.NewCertPool()) {
-		return nil, &RootsError{"SSL_CERT_DIR", fmt.Errorf("%s holds no PEM certificate", r.CertDir)}
+		return nil, &RootsError{"SSL_CERT_DIR", fmt.Errorf("%s contains no PEM certificate", r.CertDir)}
 	}
 	return pool, nil
 }
@@ -62,7 +62,7 @@ func (r Roots) Load() (*x509.CertPool, error) {
 func addFile(pool *x509.CertPool, setting, name string) error {
 	pem, err := readRegular(name)
 	if err == nil && !pool.AppendCertsFromPEM(pem) {
-		err = fmt.Errorf("%s holds no PEM certificate", name)
+		err = fmt.Errorf("%s contains no PEM certificate", name)
 	}
 	if err != nil {
 		return &RootsError{setting, err}
@@ -105,7 +105,7 @@ func bundledRoots(files, dirs []string) *x509.CertPool {
 		}
 	}
 	for _, dir := range dirs {
-		// A directory that cannot be read is as good as none.
+		// A directory that cannot be read counts as empty.
 		_ = addDir(pool, dir)
 	}
 	if pool.Equal(x509.NewCertPool()) {

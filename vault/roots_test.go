@@ -32,7 +32,7 @@ func TestRootsAreReadFromRegularFilesAlone(t *testing.T) {
 		{Roots{CAFile: fifo}, "--ca-file: read " + fifo + ": not a regular file"},
 		{Roots{CAFile: dir}, "--ca-file: read " + dir + ": is a directory"},
 		{Roots{CertFile: fifo}, "SSL_CERT_FILE: read " + fifo + ": not a regular file"},
-		{Roots{CertDir: dir}, "SSL_CERT_DIR: " + dir + " holds no PEM certificate"},
+		{Roots{CertDir: dir}, "SSL_CERT_DIR: " + dir + " contains no PEM certificate"},
 	} {
 		if _, err := tt.roots.Load(); err == nil || err.Error() != tt.want {
 			t.Errorf("got %v, want %s", err, tt.want)

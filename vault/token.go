@@ -76,17 +76,17 @@ func approvalID(o object, key Secret) (string, *Error) {
 	text, _ := o.text("approval_id")
 	id := url.PathEscape(text)
 	if text == "." || text == ".." || quote(text, key) != quote(text) || len(id) > maxMessage {
-		return "", protocolError("the reply names an approval by an id that cannot be asked for")
+		return "", protocolError("the approval id in the reply is not valid")
 	}
 	return id, nil
 }
 
 func checkToken(token string) (Secret, *Error) {
 	if token == "" {
-		return Secret{}, protocolError("the reply holds no token")
+		return Secret{}, protocolError("the reply has no token")
 	}
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return Secret{}, protocolError("the reply holds a token that cannot be sent in a header")
+		return Secret{}, protocolError("the token in the reply cannot be sent in a header")
 	}
 	return NewSecret(token), nil
 }

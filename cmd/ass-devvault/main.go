@@ -81,7 +81,7 @@ func parseOptions(args []string, stdout io.Writer) (options, error) {
 	fs.DurationVar(&o.vault.Skew, "skew", 0, "shift of every expires_at")
 	fs.IntVar(&o.vault.TokenMaxUses, "token-max-uses", 0, "every token allows `n` uses")
 	fs.BoolVar(&o.vault.TokensExpired, "tokens-expired", false, "every token has expired when it is issued")
-	fs.Func("fault", "trouble, see below (repeatable)", func(v string) error {
+	fs.Func("fault", "a `fault` to inject, see below (repeatable)", func(v string) error {
 		f, err := devvault.ParseFault(v)
 		o.faults = append(o.faults, f)
 		return err

@@ -1,5 +1,5 @@
 // Package supervise is the init of ass-exec: it starts a [process.Command] as its
-// child instead of becoming it, forwards signals, reaps orphans, lends it the
+// child instead of becoming it, forwards signals, reaps orphans, gives it the
 // terminal, and ends with its status. On request it replaces the command by a
 // new one, which is how a rotated secret reaches a program.
 //
@@ -40,10 +40,10 @@ type Options struct {
 	// back. An inherited nohup (SIGHUP, SIGINT) is kept in any case.
 	Ignored, Blocked []syscall.Signal
 
-	// Warn is told of troubles that do not keep the command from running.
+	// Warn is called with problems that do not keep the command from running.
 	Warn func(message string)
 
-	// Info is told of each start, each signal sent and each end.
+	// Info is called for each start, each signal sent and each end.
 	Info func(message string)
 }
 

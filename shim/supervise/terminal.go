@@ -27,10 +27,10 @@ func (t *terminal) foreground() (group int, err error) {
 	return unix.IoctlGetInt(t.fd, unix.TIOCGPGRP)
 }
 
-// canForeground reports whether a new command is to start in the foreground: if we
-// are there and its input is the terminal. In "ass-exec … </dev/null | less"
-// less needs it more, and a command that wants it after all is stopped when
-// it tries, and lent it then.
+// canForeground reports whether a new command is to start in the foreground:
+// if we are there and its input is the terminal. In "ass-exec … </dev/null |
+// less" less needs it more, and a command that reads it after all is stopped,
+// and gets it then.
 func (t *terminal) canForeground() bool {
 	return t != nil && t.fd == 0 && t.isForeground(t.own)
 }
@@ -40,8 +40,8 @@ func (t *terminal) setForeground(group int) bool {
 	return t.isForeground(t.own) && t.set(group) == nil
 }
 
-// takeForeground takes the terminal back from group, for the script around us or
-// the next command.
+// takeForeground takes the terminal back from group, for the script around us
+// or the next command.
 func (t *terminal) takeForeground(group int) {
 	if t != nil && t.isForeground(group) {
 		_ = t.set(t.own) // fails if the terminal is gone, and the need for it

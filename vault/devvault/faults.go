@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// Fault is trouble that befalls some requests.
+// Fault is what goes wrong with some requests.
 type Fault struct {
 	Endpoint   string        // tokens, secrets (reading one), list, approvals or health; empty: all
 	Kind       string        // one of FaultKinds
-	Count      int           // how many requests it befalls; 0: all
+	Count      int           // how many requests it affects; 0: all
 	Skip       int           // how many it lets pass before
 	Status     int           // for status
 	RetryAfter string        // for status: seconds, or date+SECONDS for a date
@@ -96,7 +96,7 @@ func (f Fault) check() error {
 	return nil
 }
 
-// Inject adds a fault. The first that fits a request befalls it.
+// Inject adds a fault. Only the first that matches a request affects it.
 func (s *Server) Inject(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func endpointOf(r *http.Request) string {
 	}
 }
 
-// faultFor finds the fault that befalls a request, if any.
+// faultFor finds the fault that affects a request, if any.
 func (s *Server) faultFor(endpoint string) *Fault {
 	for _, f := range s.faults {
 		if f.Count == 0 || f.Kind == "tls" || f.Endpoint != "" && f.Endpoint != endpoint {
@@ -152,8 +152,8 @@ func (f *Fault) header(now time.Time) http.Header {
 	return http.Header{"Retry-After": {value}}
 }
 
-// spoil does its worst, and reports whether that took the place of the answer.
-func (f *Fault) spoil(s *Server, w http.ResponseWriter, r *http.Request, a answer) bool {
+// apply injects the fault, and reports whether that replaced the answer.
+func (f *Fault) apply(s *Server, w http.ResponseWriter, r *http.Request, a answer) bool {
 	switch f.Kind {
 	case "latency":
 		s.pause(r, f.Delay)

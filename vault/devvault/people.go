@@ -130,7 +130,7 @@ func pageOf(text string, otherwise int) int {
 	return otherwise
 }
 
-// slice is one page, counted from 1; empty, not nil, behind the last.
+// slice is one page, counted from 1; empty, not nil, after the last.
 func slice[T any](all []T, page, size int) []T {
 	from := min((page-1)*size, len(all))
 	return append([]T{}, all[from:min(from+size, len(all))]...)

@@ -27,7 +27,7 @@ type Config struct {
 	Lenient  bool             // the agent key also reads and writes secrets, as before 2026
 	Now      func() time.Time // time.Now if nil
 
-	OnRequest func(Request) // told of every request, one at a time; may be nil
+	OnRequest func(Request) // called for every request, one at a time; may be nil
 
 	// What the documentation leaves open, to be tried both ways.
 	Envelope      string        // of errors: "error", "detail" or, if empty, both
@@ -40,7 +40,7 @@ type Config struct {
 	// Trouble, besides the faults that Inject brings.
 	RateLimit     float64       // requests per second; 0: no limit
 	Burst         int           // how many of them at once after a pause; 0: as many as in a second
-	Skew          time.Duration // added to every expires_at that is told
+	Skew          time.Duration // added to every expires_at that is sent
 	TokenMaxUses  int           // of every token; 0: as asked for
 	TokensExpired bool          // every token has expired when it is issued
 }
@@ -127,7 +127,7 @@ type call struct {
 	body []byte
 }
 
-// answer is a status with a body to be sent as JSON; nil is none.
+// answer is a status with a body to be sent as JSON; nil sends none.
 type answer struct {
 	status int
 	body   any
@@ -151,7 +151,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.cfg.OnRequest(seen)
 	}
 	s.mu.Unlock()
-	if fault != nil && fault.spoil(s, w, r, a) {
+	if fault != nil && fault.apply(s, w, r, a) {
 		return
 	}
 	a.write(w)

@@ -64,7 +64,7 @@ func (s *Server) postToken(c *call) answer {
 	return ok(s.issue(c, req, ttl))
 }
 
-// issue makes a token and returns what is told of it.
+// issue makes a token and returns the reply about it.
 func (s *Server) issue(c *call, req tokenRequest, ttl time.Duration) map[string]any {
 	value := "eyJkZXY." + rand.Text() + "." + rand.Text()
 	t := &token{
