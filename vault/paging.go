@@ -54,8 +54,9 @@ func (p *paging) search(o object, depth int) {
 		if key == "items" || key == "secrets" {
 			continue
 		}
-		var inner object
-		if p.weigh(key, raw); depth > 1 && raw[0] == '{' && json.Unmarshal(raw, &inner) == nil {
+		if p.weigh(key, raw); depth > 1 && raw[0] == '{' {
+			var inner object
+			p.more = inner.UnmarshalJSON(raw) != nil || p.more
 			p.search(inner, depth-1)
 		}
 	}

@@ -35,10 +35,46 @@ func parseObject(body []byte) object {
 		return nil // encoding/json would change it silently
 	}
 	var o object
-	if json.Unmarshal(body, &o) != nil {
+	if o.UnmarshalJSON(body) != nil {
 		return nil
 	}
 	return o
+}
+
+// UnmarshalJSON refuses a key that stands there twice: which of its values
+// counts differs from parser to parser.
+func (o *object) UnmarshalJSON(b []byte) error {
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(b, &m); err != nil {
+		return err
+	}
+	if countKeys(b) != len(m) {
+		return errors.New("a key stands there twice")
+	}
+	*o = m
+	return nil
+}
+
+// countKeys counts the keys of a JSON object, which has to be valid, without
+// those of the objects in it.
+func countKeys(b []byte) (n int) {
+	depth, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '\\':
+			i++ // what it escapes ends nothing
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		case c == ':' && depth == 1:
+			n++
+		}
+	}
+	return n
 }
 
 // text returns the string under key; false if there is none, or if it is not
