@@ -145,3 +145,39 @@ func TestListingFallsBackWhereTheQueryFormIsUnknown(t *testing.T) {
 		}
 	}
 }
+
+// The clocks of server and client may differ by hours: a token is used until
+// what was asked for has passed here.
+func TestTokenLivesByOurClockWhateverTheReplySays(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, expires := range []string{
+		`"2026-01-02T02:04:05Z"`, `"2026-01-02T04:04:05Z"`, `"1970-01-01T00:00:00Z"`, `"soon"`, `""`, `null`, `0`, `-1`, `1e999`, `[]`,
+	} {
+		tokens := 0
+		mux := http.NewServeMux()
+		mux.HandleFunc("/v1/tokens", func(w http.ResponseWriter, _ *http.Request) {
+			tokens++
+			w.Header().Set("Date", now.Add(time.Hour).Format(http.TimeFormat))
+			io.WriteString(w, `{"token":"t","expires_at":`+expires+`}`)
+		})
+		mux.HandleFunc("/v1/secrets/", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Date", now.Add(-time.Hour).Format(http.TimeFormat))
+			io.WriteString(w, `{"value":"v"}`)
+		})
+		c, _ := clientOf(t, mux)
+		at := now
+		c.now = func() time.Time { return at }
+		s, err := c.Open(t.Context(), nil)
+		if err != nil {
+			t.Fatalf("expires_at %s: %v", expires, err)
+		}
+		defer s.Close()
+		for want, after := range []time.Duration{c.TokenTTL, c.TokenTTL + 1} {
+			at = now.Add(after)
+			s.ResetBudget()
+			if r := s.Read(t.Context(), []Ref{"a/B"})["a/B"]; r.Err != nil || tokens != 1+want {
+				t.Errorf("expires_at %s, %s later: got %v, %d tokens; want %d", expires, after, r.Err, tokens, 1+want)
+			}
+		}
+	}
+}
