@@ -25,8 +25,8 @@ type Approval struct {
 // approval is the state of an approval as the vault tells it.
 type approval struct {
 	status     string
-	token      Secret // with some vaults, once it is approved
-	expiresAt  time.Time
+	token      Secret        // with some vaults, once it is approved
+	expiresAt  time.Time     // by our clock
 	retryAfter time.Duration // how long not to ask again
 }
 
@@ -83,7 +83,10 @@ func (s *Session) poll(ctx context.Context, id string) (approval, *Error) {
 	req := request{op: OpApproval, method: http.MethodGet, url: "/v1/approvals/agent/" + id}
 	var state approval
 	err := s.attempt(ctx, req, s.client.Key, func(r *reply) (err *Error) {
-		state, err = parseApproval(r.object)
+		if state, err = parseApproval(r.object); !state.expiresAt.IsZero() {
+			now := s.client.clock()
+			state.expiresAt = state.expiresAt.Add(now.Sub(serverTime(r.header, now)))
+		}
 		return err
 	})
 	switch {

@@ -67,6 +67,7 @@ func (s *approvalServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if status == 429 {
 		w.Header().Set("Retry-After", "40")
 	}
+	w.Header()["Date"] = nil // the tests' clock is not the server's
 	w.WriteHeader(status)
 	io.WriteString(w, reply)
 }
@@ -181,6 +182,31 @@ func TestTierIsOneThatIsKnown(t *testing.T) {
 	} {
 		if got := parseObject([]byte(body)).tier(); got != want {
 			t.Errorf("%s: got %q, want %q", body, got, want)
+		}
+	}
+}
+
+// What is left of an approval is a matter of the server's clock, which may be
+// hours from ours.
+func TestApprovalExpiresByTheClockOfTheServer(t *testing.T) {
+	ours := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, off := range []time.Duration{0, time.Hour, -time.Hour} {
+		now := &clock{now: ours}
+		server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v1/tokens" {
+				io.WriteString(w, needsApproval)
+				return
+			}
+			w.Header().Set("Date", now.Now().Add(off).Format(http.TimeFormat))
+			fmt.Fprintf(w, `{"status":"pending","expires_at":%q}`, ours.Add(off+10*time.Second).Format(time.RFC3339))
+		})
+		c, _ := clientOf(t, server)
+		c.now, c.newTimer = now.Now, func() backoff.Timer { return &clockTimer{now, make(chan time.Time, 1)} }
+		c.ApprovalTimeout = time.Minute
+		_, err := c.Open(t.Context(), nil)
+		var e *Error
+		if !errors.As(err, &e) || e.Reason != Pending || now.Now().Sub(ours) != 10*time.Second {
+			t.Errorf("a server's clock off by %s: got %v after %s, want the end after 10s", off, err, now.Now().Sub(ours))
 		}
 	}
 }

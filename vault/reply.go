@@ -228,8 +228,14 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if err != nil {
 		return 0
 	}
+	return max(0, min(at.Sub(serverTime(h, now)), maxRetryAfter))
+}
+
+// serverTime is the server's time, as far as it is known, at a reply that came
+// now.
+func serverTime(h http.Header, now time.Time) time.Time {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
-		now = date
+		return date
 	}
-	return max(0, min(at.Sub(now), maxRetryAfter))
+	return now
 }
