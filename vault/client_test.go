@@ -108,90 +108,129 @@ func TestRequestsAreWhatTheAPIExpects(t *testing.T) {
 	}
 }
 
-// Each reply to a read, and what becomes of it.
-func TestRepliesAreClassified(t *testing.T) {
-	const ok = `{"value":"` + canaryValue + `","version":3,"access_tier":"standard"}`
+const okReply = `{"value":"` + canaryValue + `","version":3,"access_tier":"standard"}`
+
+// readReply reads a secret from a server that answers the first reads with
+// status and body, and after times with a value. It returns what the retries
+// were for.
+func readReply(t *testing.T, times, status int, body string) (got Result, retried []*Error) {
+	t.Helper()
+	reads := 0
+	c, _ := testClient(t, func(w http.ResponseWriter, r *http.Request) {
+		if reads++; reads > times {
+			io.WriteString(w, okReply)
+			return
+		}
+		w.Header().Set("Location", "https://evil.example/x")
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	})
+	c.OnRetry = func(e *Error, _ time.Duration) { retried = append(retried, e) }
+	got, err := readOne(c, "a/b/C")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got, retried
+}
+
+func TestValueIsTakenFromAGoodReply(t *testing.T) {
 	for _, tt := range []struct {
-		claim   string
-		status  int
-		body    string
-		reason  Reason
-		retried bool
-		text    string // of the error
+		claim  string
+		status int
+		body   string
+		want   Result // but for the value
 	}{
-		{"value", 200, ok, 0, false, ""},
-		{"any 2xx", 203, ok, 0, false, ""},
-		{"unknown fields", 200, `{"value":"` + canaryValue + `","new":{"a":[1]}}`, 0, false, ""},
-		{"own names", 200, `{"value":"` + canaryValue + `","namespace":"a/b","key":"C","path":"a/b/C"}`, 0, false, ""},
-		{"another path", 200, `{"value":"x","path":"a/b/D"}`, Protocol, false, "the reply is for a different secret"},
-		{"another key", 200, `{"value":"x","key":"D"}`, Protocol, false, "the reply is for a different secret"},
-		{"another namespace", 200, `{"value":"x","namespace":"a"}`, Protocol, false, "the reply is for a different secret"},
-		{"no value", 200, `{}`, Protocol, false, "the value in the reply is missing or not a string"},
-		{"value in capitals", 200, `{"VALUE":"x"}`, Protocol, false, "the value in the reply is missing or not a string"},
-		{"null", 200, `{"value":null}`, Protocol, false, "the value in the reply is missing or not a string"},
-		{"number", 200, `{"value":42}`, Protocol, false, "the value in the reply is missing or not a string"},
-		{"lone surrogate", 200, `{"value":"a\ud800"}`, Protocol, false, "the value in the reply is missing or not a string"},
-		{"not UTF-8", 200, "{\"value\":\"a\xff\"}", Protocol, false, "the reply is not JSON (200)"},
-		{"page of a proxy", 200, "<html>" + canaryValue, Protocol, false, "the reply is not JSON (200)"},
-		{"array", 200, "[]", Protocol, false, "the reply is not JSON (200)"},
-		{"trailing garbage", 200, ok + "x", Protocol, false, "the reply is not JSON (200)"},
-		{"empty", 204, "", Protocol, false, "the reply is not JSON (204)"},
-		{"too large", 200, `{"value":"` + strings.Repeat("x", maxBody) + `"}`, Protocol, false, "the reply is larger than 1 MiB (200)"},
-		{"redirect", 307, "", Protocol, false, "redirected to https://evil.example, which is not followed (307)"},
-		{"bad request", 400, `{"error":{"code":"X","message":"m"}}`, Protocol, false, "unexpected reply Bad Request (400): m"},
-		{"unauthorized twice", 401, `{"detail":"m"}`, Denied, false, "not authorized (401): m"},
-		{"forbidden", 403, `{"error":{"code":"SCOPE_DENIED","message":"no"},"detail":"other"}`, Denied, false, "access denied (403): no"},
-		{"not found", 404, `{"error":{"code":"SECRET_NOT_FOUND","message":"no"}}`, NotFound, false, "not found (404): no"},
-		{"not found, other envelope", 404, `{"detail":"no"}`, NotFound, false, "not found (404): no"},
-		{"not found by a proxy", 404, "<html>", Protocol, false, "unexpected reply Not Found (404)"},
-		{"not found by a gateway", 404, `{"message":"no Route matched"}`, Protocol, false, "unexpected reply Not Found (404): no Route matched"},
-		{"conflict", 409, `{}`, Protocol, false, "unexpected reply Conflict (409)"},
-		{"validation", 422, `{"detail":[{"loc":["query","ttl"],"msg":"bad","type":"t"}]}`, Protocol, false, "unexpected reply Unprocessable Entity (422): query ttl: bad"},
-		{"rate limit", 429, `{}`, Unavailable, true, "answered Too Many Requests (429)"},
-		{"no status of HTTP", 600, `{"error":"m"}`, Protocol, false, "unexpected reply with an unknown status (600): m"},
-		{"server error", 500, `{"error":"m"}`, Unavailable, true, "answered Internal Server Error (500): m"},
-		{"a CDN's own", 522, ``, Unavailable, true, "answered with an unknown status (522)"},
-		{"not implemented", 501, ``, Protocol, false, "unexpected reply Not Implemented (501)"},
+		{"value", 200, okReply, Result{Version: 3, Tier: "standard"}},
+		{"any 2xx", 203, okReply, Result{Version: 3, Tier: "standard"}},
+		{"unknown fields", 200, `{"value":"` + canaryValue + `","new":{"a":[1]}}`, Result{}},
+		{"own names", 200, `{"value":"` + canaryValue + `","namespace":"a/b","key":"C","path":"a/b/C"}`, Result{}},
+	} {
+		got, retried := readReply(t, 1, tt.status, tt.body)
+		value := got.Value.Reveal()
+		if got.Value = (Secret{}); got != tt.want || value != canaryValue || len(retried) > 0 {
+			t.Errorf("%s: got %q, %+v after %d retries; want %+v at once", tt.claim, value, got, len(retried), tt.want)
+		}
+	}
+}
+
+func TestReplyWithoutTheValueIsAProtocolError(t *testing.T) {
+	const (
+		other   = "the reply is for a different secret"
+		noValue = "the value in the reply is missing or not a string"
+		notJSON = "the reply is not JSON (200)"
+	)
+	for _, tt := range []struct{ claim, body, want string }{
+		{"another path", `{"value":"x","path":"a/b/D"}`, other},
+		{"another key", `{"value":"x","key":"D"}`, other},
+		{"another namespace", `{"value":"x","namespace":"a"}`, other},
+		{"no value", `{}`, noValue},
+		{"value in capitals", `{"VALUE":"x"}`, noValue},
+		{"null", `{"value":null}`, noValue},
+		{"number", `{"value":42}`, noValue},
+		{"lone surrogate", `{"value":"a\ud800"}`, noValue},
+		{"not UTF-8", "{\"value\":\"a\xff\"}", notJSON},
+		{"page of a proxy", "<html>" + canaryValue, notJSON},
+		{"array", "[]", notJSON},
+		{"trailing garbage", okReply + "x", notJSON},
+		{"too large", `{"value":"` + strings.Repeat("x", maxBody) + `"}`, "the reply is larger than 1 MiB (200)"},
+	} {
+		got, retried := readReply(t, 1, 200, tt.body)
+		if e := got.Err; e == nil || e.Reason != Protocol || e.Cause() != tt.want || len(retried) > 0 {
+			t.Errorf("%s: got %v after %d retries; want %s at once", tt.claim, e, len(retried), tt.want)
+		}
+	}
+}
+
+func TestStatusSaysWhatAFailureIs(t *testing.T) {
+	for _, tt := range []struct {
+		claim  string
+		status int
+		body   string
+		reason Reason
+		text   string
+	}{
+		{"no content", 204, "", Protocol, "the reply is not JSON (204)"},
+		{"redirect", 307, "", Protocol, "redirected to https://evil.example, which is not followed (307)"},
+		{"bad request", 400, `{"error":{"code":"X","message":"m"}}`, Protocol, "unexpected reply Bad Request (400): m"},
+		{"unauthorized twice", 401, `{"detail":"m"}`, Denied, "not authorized (401): m"},
+		{"forbidden", 403, `{"error":{"code":"SCOPE_DENIED","message":"no"},"detail":"other"}`, Denied, "access denied (403): no"},
+		{"not found", 404, `{"error":{"code":"SECRET_NOT_FOUND","message":"no"}}`, NotFound, "not found (404): no"},
+		{"not found, other envelope", 404, `{"detail":"no"}`, NotFound, "not found (404): no"},
+		{"not found by a proxy", 404, "<html>", Protocol, "unexpected reply Not Found (404)"},
+		{"not found by a gateway", 404, `{"message":"no Route matched"}`, Protocol, "unexpected reply Not Found (404): no Route matched"},
+		{"conflict", 409, `{}`, Protocol, "unexpected reply Conflict (409)"},
+		{"validation", 422, `{"detail":[{"loc":["query","ttl"],"msg":"bad","type":"t"}]}`, Protocol, "unexpected reply Unprocessable Entity (422): query ttl: bad"},
+		{"not implemented", 501, ``, Protocol, "unexpected reply Not Implemented (501)"},
+		{"no status of HTTP", 600, `{"error":"m"}`, Protocol, "unexpected reply with an unknown status (600): m"},
+		{"another version of HTTP", 505, ``, Protocol, "unexpected reply HTTP Version Not Supported (505)"},
 		{
-			"hostile message", 403, `{"error":{"message":"\u001b[2J\n` + canaryKey + " " + canaryToken + strings.Repeat("é", 300) + `"}}`, Denied, false,
+			"hostile message", 403, `{"error":{"message":"\u001b[2J\n` + canaryKey + " " + canaryToken + strings.Repeat("é", 300) + `"}}`, Denied,
 			`access denied (403): \x1b[2J\n[redacted] [redacted]` + strings.Repeat("é", maxMessage-len(`\x1b[2J\n[redacted] [redacted]`)) + "…",
 		},
 	} {
-		t.Run(tt.claim, func(t *testing.T) {
-			reads := 0
-			c, _ := testClient(t, func(w http.ResponseWriter, r *http.Request) {
-				reads++
-				if tt.retried && reads == 3 {
-					io.WriteString(w, ok)
-					return
-				}
-				w.Header().Set("Location", "https://evil.example/x")
-				w.WriteHeader(tt.status)
-				io.WriteString(w, tt.body)
-			})
-			var retried []*Error
-			c.OnRetry = func(e *Error, _ time.Duration) { retried = append(retried, e) }
-			got, err := readOne(c, "a/b/C")
-			if err != nil {
-				t.Fatal(err)
+		got, retried := readReply(t, 2, tt.status, tt.body)
+		if e := got.Err; e == nil || e.Reason != tt.reason || e.Cause() != tt.text || len(retried) > 0 {
+			t.Errorf("%s: got %+v, %v after %d retries\nwant %d %s at once", tt.claim, e, e, len(retried), tt.reason, tt.text)
+		}
+	}
+}
+
+func TestStatusThatMayPassIsTriedAgain(t *testing.T) {
+	for status, want := range map[int]string{
+		408: "Request Timeout (408)", 425: "Too Early (425)", 429: "Too Many Requests (429)",
+		500: "Internal Server Error (500)", 502: "Bad Gateway (502)", 503: "Service Unavailable (503)", 504: "Gateway Timeout (504)",
+		522: "status 522 (522)", 599: "status 599 (599)", // a CDN's own
+	} {
+		got, retried := readReply(t, 2, status, `{"error":"m"}`)
+		if got.Err != nil || got.Value.Reveal() != canaryValue || len(retried) != 2 {
+			t.Errorf("%d: got %v after %d retries, want the value after 2", status, got.Err, len(retried))
+			continue
+		}
+		for _, e := range retried {
+			if e.Reason != Unavailable || !strings.HasSuffix(e.Cause(), " answered "+want+": m") {
+				t.Errorf("%d: got %d %s, want … answered %s: m", status, e.Reason, e.Cause(), want)
 			}
-			e := got.Err
-			if tt.retried {
-				if e != nil || reads != 3 || len(retried) != 2 {
-					t.Fatalf("got %v after %d reads, %d retries; want a value after 3", e, reads, len(retried))
-				}
-				e = retried[1]
-			}
-			if tt.reason == 0 {
-				if e != nil || got.Value.Reveal() != canaryValue {
-					t.Errorf("got %v, want the value", e)
-				}
-				return
-			}
-			if e == nil || e.Reason != tt.reason || !strings.HasSuffix(e.Cause(), tt.text) {
-				t.Errorf("got %+v, %v\nwant %d %s", e, e, tt.reason, tt.text)
-			}
-		})
+		}
 	}
 }
 

@@ -8,63 +8,76 @@ import (
 	"testing"
 )
 
-// A reply with two items is the whole listing unless anything in it may mean
-// that there are more.
+// pagedWithTwo reports whether a reply with two items counts as a part.
+func pagedWithTwo(body string) bool { return paged(&reply{200, nil, parseObject([]byte(body))}, 2) }
+
+// A reply is the whole listing unless anything in it may mean that there is
+// more.
 func TestEverySignOfPagingIsSeen(t *testing.T) {
-	for body, want := range map[string]bool{
-		`{}`: false,
-		`{"namespace":"next/app","value_count":2,"message":"one more"}`: false,
-
-		`{"pagination":{"next_cursor":"x"}}`:                true,
-		`{"pagination":{"has_next":true}}`:                  true,
-		`{"nextPageToken":"x"}`:                             true,
-		`{"next_page_token":7}`:                             true,
-		`{"has_more":true}`:                                 true,
-		`{"has_more":"true"}`:                               true,
-		`{"hasMore":1}`:                                     true,
-		`{"total":"500"}`:                                   true,
-		`{"total":3}`:                                       true,
-		`{"total":{"value":500}}`:                           true,
-		`{"totalCount":"many"}`:                             true,
-		`{"count":3}`:                                       true,
-		`{"next_page":"abc"}`:                               true,
-		`{"next":2}`:                                        true,
-		`{"next":{"href":"/v1"}}`:                           true,
-		`{"links":{"next":"/v1/secrets?x"}}`:                true,
-		`{"_links":{"next":{"href":"/v1/secrets?x"}}}`:      true,
-		`{"links":[{"rel":"next","href":"/v1/secrets?x"}]}`: true,
-		`{"@odata.nextLink":"x"}`:                           true,
-		`{"meta":{"total":500}}`:                            true,
-		`{"meta":{"pagination":{"total_pages":2}}}`:         true,
-		`{"page_info":{"endCursor":"x"}}`:                   true,
-		`{"cursor":"x"}`:                                    true,
-		`{"IsTruncated":true}`:                              true,
-		`{"NextMarker":"x"}`:                                true,
-		`{"continuationToken":"x"}`:                         true,
-		`{"offset":2}`:                                      true,
-		`{"remaining":1}`:                                   true,
-		`{"page":1,"pages":2}`:                              true,
-		`{"page":2}`:                                        true,
-		`{"limit":2}`:                                       true,
-		`{"page_size":"2"}`:                                 true,
-		`{"has_more":false,"total":3}`:                      true,
-
-		`{"pagination":{}}`: false,
-		`{"pagination":{"next_cursor":null,"has_next":false}}`: false,
-		`{"nextPageToken":""}`:                                 false,
-		`{"has_more":"false"}`:                                 false,
-		`{"total":2,"page":1,"pages":1,"limit":25}`:            false,
-		`{"total":2,"limit":2}`:                                false,
-		`{"has_more":false,"limit":2}`:                         false,
-		`{"total_size":2,"total_pages":1,"offset":0}`:          false,
-		`{"links":{"self":"/v1/secrets","next":null}}`:         false,
-		`{"links":[{"rel":"self","href":"/v1/secrets"}]}`:      false,
-		`{"page":{"number":0,"size":20,"totalElements":2}}`:    false,
+	for _, body := range []string{
+		`{"pagination":{"next_cursor":"x"}}`,
+		`{"pagination":{"has_next":true}}`,
+		`{"nextPageToken":"x"}`,
+		`{"next_page_token":7}`,
+		`{"has_more":true}`,
+		`{"has_more":"true"}`,
+		`{"hasMore":1}`,
+		`{"total":"500"}`,
+		`{"total":3}`,
+		`{"total":{"value":500}}`,
+		`{"totalCount":"many"}`,
+		`{"count":3}`,
+		`{"next_page":"abc"}`,
+		`{"next":2}`,
+		`{"next":{"href":"/v1"}}`,
+		`{"links":{"next":"/v1/secrets?x"}}`,
+		`{"_links":{"next":{"href":"/v1/secrets?x"}}}`,
+		`{"links":[{"rel":"next","href":"/v1/secrets?x"}]}`,
+		`{"@odata.nextLink":"x"}`,
+		`{"meta":{"total":500}}`,
+		`{"meta":{"pagination":{"total_pages":2}}}`,
+		`{"page_info":{"endCursor":"x"}}`,
+		`{"cursor":"x"}`,
+		`{"IsTruncated":true}`,
+		`{"NextMarker":"x"}`,
+		`{"continuationToken":"x"}`,
+		`{"offset":2}`,
+		`{"remaining":1}`,
+		`{"page":1,"pages":2}`,
+		`{"page":2}`,
+		`{"limit":2}`,
+		`{"page_size":"2"}`,
+		`{"has_more":false,"total":3}`,
 	} {
-		if got := paged(&reply{200, nil, parseObject([]byte(body))}, 2); got != want {
-			t.Errorf("%s: got %v, want %v", body, got, want)
+		if !pagedWithTwo(body) {
+			t.Errorf("%s: no sign of paging is seen", body)
 		}
 	}
+}
+
+func TestWholeListingShowsNoSignOfPaging(t *testing.T) {
+	for _, body := range []string{
+		`{}`,
+		`{"namespace":"next/app","value_count":2,"message":"one more"}`,
+		`{"pagination":{}}`,
+		`{"pagination":{"next_cursor":null,"has_next":false}}`,
+		`{"nextPageToken":""}`,
+		`{"has_more":"false"}`,
+		`{"total":2,"page":1,"pages":1,"limit":25}`,
+		`{"total":2,"limit":2}`,
+		`{"has_more":false,"limit":2}`,
+		`{"total_size":2,"total_pages":1,"offset":0}`,
+		`{"links":{"self":"/v1/secrets","next":null}}`,
+		`{"links":[{"rel":"self","href":"/v1/secrets"}]}`,
+		`{"page":{"number":0,"size":20,"totalElements":2}}`,
+	} {
+		if pagedWithTwo(body) {
+			t.Errorf("%s: taken for a sign of paging", body)
+		}
+	}
+}
+
+func TestSignsOfPagingAreSeenInHeaders(t *testing.T) {
 	for _, tt := range []struct {
 		status      int
 		name, value string
