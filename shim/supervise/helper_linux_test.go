@@ -278,10 +278,8 @@ func (p *roleProcess) killSession() (found bool) {
 	entries, _ := os.ReadDir("/proc")
 	for _, entry := range entries {
 		pid, _ := strconv.Atoi(entry.Name())
-		if _, _, session, err := procStat(pid); err != nil || session != p.cmd.Process.Pid {
-			continue
-		}
-		if !strings.HasPrefix(statusLine(pid, "State"), "Z") {
+		session, _, _ := strings.Cut(statusLine(pid, "NSsid"), "\t") // not what inner namespaces call it
+		if session == strconv.Itoa(p.cmd.Process.Pid) && !strings.HasPrefix(statusLine(pid, "State"), "Z") {
 			syscall.Kill(pid, syscall.SIGKILL)
 			found = true
 		}

@@ -81,6 +81,22 @@ func TestCommandHasInheritedSignals(t *testing.T) {
 	p.expect("SigIgn:\t" + ignoredMask(t, 1, 13, 22, 2))
 }
 
+// What is blocked for the command alone must still reach it through the init.
+func TestInitBlocksNothingOfItsOwn(t *testing.T) {
+	p := launch(t, nil, "init", "-blocked=10,64", "sh", "-c", "echo ready; exec cat")
+	p.expect("ready")
+	eventually(t, "no thread blocks a signal", func() bool {
+		threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.pid))
+		for _, thread := range threads {
+			id := must(strconv.Atoi(thread.Name()))
+			if statusLine(id, "SigBlk") != signalMask() {
+				return false
+			}
+		}
+		return err == nil && len(threads) > 0
+	})
+}
+
 func TestNohupStillLetsCommandCatchHangup(t *testing.T) {
 	p := launchIn(t, "trap '' HUP", testBinary(t))
 	p.expect("ready")
