@@ -136,6 +136,7 @@ release-snapshot: .tools/goreleaser build
 	$(RELEASE) release --snapshot --clean --skip=publish
 	cmp bin/ass-exec dist/ass-exec_$(shell go env GOOS)_$(shell go env GOARCH)*/ass-exec
 	cmp bin/ass-devvault dist/ass-devvault_$(shell go env GOOS)_$(shell go env GOARCH)*/ass-devvault
+	go run ./examples/internal/packaging dist $(VERSION)
 	@cat dist/SHA256SUMS
 
 # The notes are the version's section of the changelog.
@@ -143,6 +144,7 @@ release: .tools/goreleaser
 	awk '/^## /{on = index($$0, "[$(VERSION:v%=%)]")} on && !/^## /' CHANGELOG.md >.tools/notes.md
 	@grep -q . .tools/notes.md || { echo "CHANGELOG.md has no section [$(VERSION:v%=%)]"; exit 1; }
 	$(RELEASE) release --clean --release-notes .tools/notes.md
+	go run ./examples/internal/packaging dist $(VERSION)
 
 image:
 	docker build $(if $(TARGET),--target $(TARGET)) --build-arg VERSION=$(VERSION) -t $(IMAGE) -t $(IMAGE):v1 .

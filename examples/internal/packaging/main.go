@@ -1,8 +1,9 @@
 // Packaging writes what the packages hold beside the binary into a folder: the
 // manual pages and the completions for bash, zsh and fish, made of the settings
-// that ass-exec knows.
+// that ass-exec knows. With a version it writes what Homebrew and mise want to know
+// of a release into the folder that has it.
 //
-//	packaging FOLDER
+//	packaging FOLDER [VERSION]
 package main
 
 import (
@@ -23,11 +24,17 @@ var source string
 var mappingPage []byte
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: packaging FOLDER")
+	var err error
+	switch len(os.Args) {
+	case 2:
+		err = write(os.Args[1])
+	case 3:
+		err = writeManagers(os.Args[1], os.Args[2])
+	default:
+		fmt.Fprintln(os.Stderr, "usage: packaging FOLDER [VERSION]")
 		os.Exit(64)
 	}
-	if err := write(os.Args[1]); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "packaging:", err)
 		os.Exit(1)
 	}
