@@ -4,7 +4,8 @@
 #   make test             every test that can run here; says what it skips
 #   make test-container   the images and examples, with Docker (.ci/install-docker)
 #   make test-kubernetes  the examples on a Kubernetes, built once from source (8 to 20 minutes); root, Docker
-#   make test-emulated    the scripts as ARCH (arm64; arm, riscv64) under QEMU; root, two minutes
+#   make test-emulated    the scripts as ARCH (arm64; arm, riscv64) under QEMU; root, a minute or two
+#   make test-386         the scripts and packages as 386, which amd64 runs itself; a minute
 #   make test-ci          the CI systems' examples (.ci/install-ci-tools)
 #   make test-world       beside other inits, behind other servers and proxies (.ci/install-world-tools); root, 6 minutes
 #   make soak             10,000 starts with random faults; SOAK_STARTS=500 for fewer
@@ -29,7 +30,7 @@ IMAGE ?= ghcr.io/agent-secret-store/ass-exec
 # CI takes no result from a cache.
 FRESH = $(if $(CI),-count=1)
 
-.PHONY: build demo test test-unit test-container test-kubernetes test-emulated test-ci test-world soak bench bench-quick fleet fuzz mutate lint vulncheck release release-snapshot image clean
+.PHONY: build demo test test-unit test-container test-kubernetes test-emulated test-386 test-ci test-world soak bench bench-quick fleet fuzz mutate lint vulncheck release release-snapshot image clean
 
 build:
 	$(GOBUILD) -o bin/ ./cmd/ass-exec ./cmd/ass-devvault
@@ -78,6 +79,15 @@ test-kubernetes: build
 
 test-emulated:
 	.ci/emulated $(or $(ARCH),arm64)
+
+# amd64 runs it as it is. Without -race, which 386 has not, and without the test
+# that makes programs of 64 bits.
+test-386: export GOARCH = 386
+test-386: export CGO_ENABLED = 0
+test-386:
+	go test -count=1 -run '^TestScripts$$' ./cmd/ass-exec
+	go test -count=1 -skip '^TestExecFailuresSayWhy$$' ./shim/... ./vault/...
+	go test -count=1 -skip '^TestExecFailuresSayWhy$$' -tags keepsignals -ldflags -checklinkname=0 ./shim/process # as it is released
 
 test-ci: build
 	@mkdir -p bin$(if $(filter 0,$(MAKELEVEL)), && : >$(SKIPPED)) # make test tells of it itself
