@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// released makes a folder of a release: a file's text is its name.
+// released makes a folder of a release, with programs that know their version.
 func released(t *testing.T) string {
 	t.Helper()
 	dir, sums := t.TempDir(), ""
@@ -23,7 +23,7 @@ func released(t *testing.T) string {
 	for _, name := range []string{"ass-exec-darwin-amd64", "ass-exec-darwin-arm64", "ass-exec-linux-amd64", "ass-exec-linux-arm64", "ass-exec-share.tar.gz"} {
 		file := filepath.Join(dir, name)
 		if filepath.Ext(name) == "" {
-			if err := os.WriteFile(file, []byte(name), 0o644); err != nil {
+			if err := os.WriteFile(file, []byte("#!/bin/sh\necho ass-exec v1.2.3 # "+name+"\n"), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}

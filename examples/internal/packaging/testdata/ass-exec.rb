@@ -7,22 +7,22 @@ class AssExec < Formula
   on_macos do
     on_arm do
       url "https://github.com/agent-secret-store/ass-exec/releases/download/v1.2.3/ass-exec-darwin-arm64"
-      sha256 "4261caf442fb2766e6920da5d1b9ce7eae6df3057e87d389fe7ee9a209d6a58d"
+      sha256 "2173f6aec92bf04a07fb5c02aca5684155ee0acbca8468cb5d07aa793636ebd4"
     end
     on_intel do
       url "https://github.com/agent-secret-store/ass-exec/releases/download/v1.2.3/ass-exec-darwin-amd64"
-      sha256 "7728cd899f8c5dd0b1828cd430256899ab6c013b6b5c93af99a2e7db57c9fe03"
+      sha256 "000899001ec08fa594452fd29707e9e6436797e1a88379e2c4773a3d1532749c"
     end
   end
 
   on_linux do
     on_arm do
       url "https://github.com/agent-secret-store/ass-exec/releases/download/v1.2.3/ass-exec-linux-arm64"
-      sha256 "11d79eee3addd5e9371abbb8525882c102e43be51e2e575b40548f19580b324f"
+      sha256 "dee13dd5679119f1954667f019a10a005de07a4daad9de562644052561d17999"
     end
     on_intel do
       url "https://github.com/agent-secret-store/ass-exec/releases/download/v1.2.3/ass-exec-linux-amd64"
-      sha256 "ff13ebf83d53b6ff7666b543292e5e75beb251c3f42b70cbe04b3a5cec9f50c1"
+      sha256 "b99eed168064d8b961afd046b3a8ab98b816846560bf264f62fda4e3b0392070"
     end
   end
 

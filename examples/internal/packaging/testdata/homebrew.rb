@@ -1,4 +1,4 @@
-# Installs a formula as Homebrew would on a machine of this kind, as far as ours
+# Installs and tests a formula as Homebrew would on a machine of this kind, as far as ours
 # goes: with the downloads taken from a folder, compared with their sums. It knows
 # what our formula uses, and nothing else: it is no Homebrew.
 #
@@ -44,20 +44,21 @@ class Formula
   include FileUtils
 
   class << self
-    attr_reader :download, :resources
+    attr_reader :download, :resources, :check
 
     def inherited(formula)
       super
       formula.instance_exec { @download, @resources = Download.new, {} }
     end
 
-    %i[desc homepage version license test].each { |name| define_method(name) { |*| } }
+    %i[desc homepage version license].each { |name| define_method(name) { |*| } }
     def on_linux = yield
     def on_macos = nil
     def on_intel = RUBY_PLATFORM.start_with?("x86_64") && yield
     def on_arm = RUBY_PLATFORM.start_with?("aarch64") && yield
     def url(url) = @download.url(url)
     def sha256(sum) = @download.sha256(sum)
+    def test(&block) = @check = block
     def resource(name, &block) = (@resources[name] = Download.new).instance_exec(&block)
   end
 
@@ -68,8 +69,11 @@ class Formula
   def bash_completion = PREFIX/"etc/bash_completion.d"
   def zsh_completion = PREFIX/"share/zsh/site-functions"
   def fish_completion = PREFIX/"share/fish/vendor_completions.d"
+  def shell_output(command) = `#{command}`
+  def assert_equal(want, got) = want == got || raise("got #{got.inspect}, want #{want.inspect}")
 end
 
 load ARGV[0]
 formula = ObjectSpace.each_object(Class).find { |c| c < Formula }
 formula.download.stage { formula.new.install }
+formula.new.instance_exec(&formula.check)
