@@ -74,7 +74,7 @@ func find(d *json.Decoder, path []string) (json.RawMessage, error) {
 // findInObject takes the last of several fields with one name, as most readers
 // of JSON do.
 func findInObject(d *json.Decoder, step string, path []string) (raw json.RawMessage, err error) {
-	n, there, similar := 0, false, false
+	n, found, similar := 0, false, false
 	for ; d.More(); n++ {
 		token, tokenErr := d.Token()
 		name, _ := token.(string)
@@ -82,7 +82,7 @@ func findInObject(d *json.Decoder, step string, path []string) (raw json.RawMess
 		case tokenErr != nil:
 			return nil, errNotJSON
 		case name == step:
-			there = true
+			found = true
 			raw, err = find(d, path)
 			continue
 		}
@@ -94,7 +94,7 @@ func findInObject(d *json.Decoder, step string, path []string) (raw json.RawMess
 	if _, err := d.Token(); err != nil {
 		return nil, errNotJSON
 	}
-	if there {
+	if found {
 		return raw, err
 	}
 	text := countFields(n)
@@ -105,10 +105,10 @@ func findInObject(d *json.Decoder, step string, path []string) (raw json.RawMess
 }
 
 func findInArray(d *json.Decoder, step string, path []string) (raw json.RawMessage, err error) {
-	n, there := 0, false
+	n, found := 0, false
 	for ; d.More(); n++ {
 		if strconv.Itoa(n) == step {
-			there = true
+			found = true
 			raw, err = find(d, path)
 		} else if _, err := decodeRaw(d); err != nil {
 			return nil, err
@@ -117,7 +117,7 @@ func findInArray(d *json.Decoder, step string, path []string) (raw json.RawMessa
 	if _, err := d.Token(); err != nil {
 		return nil, errNotJSON
 	}
-	if there {
+	if found {
 		return raw, err
 	}
 	return nil, fmt.Errorf("the secret has no field %q; it is an array of %d", step, n)
@@ -144,16 +144,16 @@ func scalar(raw json.RawMessage) (string, error) {
 		}
 		return s, nil
 	case c == '{' || c == '[':
-		return "", fmt.Errorf("the field is not a single value; %s", fieldsOf(raw))
+		return "", fmt.Errorf("the field is not a single value; %s", describeFields(raw))
 	case c == 'n':
 		return "", errors.New("the field is null")
 	}
 	return strings.TrimSpace(string(raw)), nil
 }
 
-// fieldsOf says what is there in place of a single value. The names of the
+// describeFields says what is there in place of a single value. The names of the
 // fields are part of the secret's value, and are not told.
-func fieldsOf(raw json.RawMessage) string {
+func describeFields(raw json.RawMessage) string {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(raw, &object) == nil {
 		return countFields(len(object))

@@ -98,13 +98,13 @@ func parseMapped(variable, value string) (Template, error) {
 // safe.
 func Describe(value string, err error) error {
 	var notPath pathError
-	switch word := quoteWord(value); {
+	switch word := quoteIfPlain(value); {
 	case !errors.As(err, &notPath):
 		return err
 	case strings.Contains(value, open):
 		return fmt.Errorf("a ${ass://…} in it holds no secret path; %w", err)
 	case word != "":
-		return fmt.Errorf("%s is not a secret path; %w", word[1:], err)
+		return fmt.Errorf("%s is not a secret path; %w", word, err)
 	default:
 		return fmt.Errorf("the value is not a secret path; %w", err)
 	}

@@ -82,11 +82,12 @@ func (r *Reference) set(name, value string, hasValue bool) error {
 		}
 		known = append(known, o.name)
 	}
+	unknown := strings.TrimSpace("unknown option " + quoteIfPlain(name))
 	if meant := Closest(name, known); meant != "" {
-		return fmt.Errorf("unknown option%s; did you mean %s?", quoteWord(name), meant)
+		return fmt.Errorf("%s; did you mean %s?", unknown, meant)
 	}
 	last := len(known) - 1
-	return fmt.Errorf("unknown option%s; known are %s and %s", quoteWord(name), strings.Join(known[:last], ", "), known[last])
+	return fmt.Errorf("%s; known are %s and %s", unknown, strings.Join(known[:last], ", "), known[last])
 }
 
 func setOptional(r *Reference, _ string, hasValue bool) error {

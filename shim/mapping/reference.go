@@ -98,13 +98,13 @@ func escapeOption(s string) string {
 	return strings.NewReplacer("%2F", "/", "+", "%2B", "&", "%26", "=", "%3D").Replace(url.PathEscape(s))
 }
 
-// quoteWord returns a blank and the quoted text, or nothing unless it is a
-// short plain word: anything else may be a value in the wrong place.
-func quoteWord(s string) string {
+// quoteIfPlain returns the quoted text if it is a short plain word, or nothing:
+// anything else may be a value in the wrong place.
+func quoteIfPlain(s string) string {
 	if len(s) == 0 || len(s) > 16 || strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r == '-' || r == '_')
 	}) {
 		return ""
 	}
-	return " " + strconv.Quote(s)
+	return strconv.Quote(s)
 }

@@ -58,7 +58,7 @@ func hasRandomTail(tail string) bool {
 	return false
 }
 
-func notBase64(r rune) bool { return classOf(r) == 0 }
+func notBase64(r rune) bool { return charClass(r) == 0 }
 
 // isRandom reports whether a text of base64 characters has digits and both
 // cases, and begins a new word, as camel case has them, every 2.5 characters or
@@ -67,7 +67,7 @@ func notBase64(r rune) bool { return classOf(r) == 0 }
 func isRandom(run string) bool {
 	length, words, wordy := 0, 0, false
 	for _, segment := range strings.Split(run, "/") {
-		n := wordsIn(segment)
+		n := countWords(segment)
 		length, words = length+len(segment), words+max(0, n-1)
 		wordy = wordy || n < 3 && len(segment) > 3
 	}
@@ -80,14 +80,14 @@ func isRandom(run string) bool {
 	return length >= shortestRandom && 5*words >= 2*length
 }
 
-// wordsIn counts the words of camel case; a number is one too.
-func wordsIn(s string) int {
+// countWords counts the words of camel case; a number is one too.
+func countWords(s string) int {
 	n, before := 0, byte(0)
 	for i := range len(s) {
-		class := classOf(rune(s[i]))
+		class := charClass(rune(s[i]))
 		title := class == 'a' && before == 'A' // Ab: the word began with A
 		switch {
-		case title && i > 1 && classOf(rune(s[i-2])) == 'A': // ABc is A and Bc
+		case title && i > 1 && charClass(rune(s[i-2])) == 'A': // ABc is A and Bc
 			n++
 		case !title && class != before:
 			n++
@@ -97,9 +97,9 @@ func wordsIn(s string) int {
 	return n
 }
 
-// classOf is a for small letters, A for capitals, 0 as a character for digits,
+// charClass is a for small letters, A for capitals, 0 as a character for digits,
 // + for the rest of base64, and 0 for what is not of it.
-func classOf(r rune) byte {
+func charClass(r rune) byte {
 	switch {
 	case r >= 'a' && r <= 'z':
 		return 'a'

@@ -13,10 +13,10 @@ import (
 // behind, once it has ended.
 const drainTime = time.Second
 
-// kept is how many sets of values are looked for at the same time: the
+// maxSets is how many sets of values are looked for at the same time: the
 // present one, the two before, which a command that is being replaced may
 // have, and the first, which is in the environment of one that never was.
-const kept = 4
+const maxSets = 4
 
 // A Filter is between the streams of a command and where they go, and replaces
 // values in them, also when these change.
@@ -57,7 +57,7 @@ func (p *pipe) copy() {
 	for {
 		n, err := p.read.Read(buf)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			n = p.rest(buf)
+			n = p.readRest(buf)
 		}
 		if _, writeErr := p.to.Write(buf[:n]); writeErr != nil {
 			p.read.Close() // the command is told as it would have been
@@ -69,9 +69,9 @@ func (p *pipe) copy() {
 	}
 }
 
-// rest reads what is in the pipe at the deadline: the command itself may have
-// written it, and only the reader of ours been slow.
-func (p *pipe) rest(buf []byte) (n int) {
+// readRest reads what is in the pipe at the deadline: the command itself may
+// have written it, and only this reader been slow.
+func (p *pipe) readRest(buf []byte) (n int) {
 	conn, err := p.read.SyscallConn()
 	if err != nil {
 		return 0
@@ -88,7 +88,7 @@ func (f *Filter) Change(values []string) {
 		return
 	}
 	f.sets = append(f.sets, values)
-	if len(f.sets) > kept {
+	if len(f.sets) > maxSets {
 		f.sets = slices.Delete(f.sets, 1, 2)
 	}
 	f.set = New(slices.Concat(f.sets...))

@@ -243,8 +243,8 @@ func base64Forms(add func(string), s string, large bool) {
 
 // hexForms adds s in hexadecimal digits, whole and in the lines of xxd -p.
 func hexForms(add func(string), s string, large bool) {
-	small := hex.EncodeToString([]byte(s))
-	for _, whole := range []string{small, strings.ToUpper(small)} {
+	lower := hex.EncodeToString([]byte(s))
+	for _, whole := range []string{lower, strings.ToUpper(lower)} {
 		add(whole)
 		addLines(add, whole, 60, 2*minLen, large) // less stands in any checksum
 	}

@@ -53,24 +53,24 @@ var seed = maphash.MakeSeed()
 // A Set is what to look for. It never changes and may serve any number of
 // writers at once.
 type Set struct {
-	filter [1 << 11]uint64  // a bit for the hash of bytes 0-2 and 1-3 of each pattern
-	starts map[uint32]int32 // a pattern's first four bytes: the node they lead to
-	heads  map[string]bool  // the first one, two and three bytes of each pattern
-	nodes  []node           // nodes[0] is none: no pattern has begun
-	block  int              // length of a block
-	blocks []uint64         // sorted hashes of blocks; the lowest bit is set if another may follow
+	filter   [1 << 11]uint64  // a bit for the hash of bytes 0-2 and 1-3 of each pattern
+	starts   map[uint32]int32 // a pattern's first four bytes: the node they lead to
+	prefixes map[string]bool  // the first one, two and three bytes of each pattern
+	nodes    []node           // nodes[0] is none: no pattern has begun
+	block    int              // length of a block
+	blocks   []uint64         // sorted hashes of blocks; the lowest bit is set if another may follow
 }
 
 // A node stands for the first depth bytes of one or more patterns.
 // Its children are a linked list: nearly always there is just one.
 type node struct {
-	fail    int32 // the node of the longest proper suffix that has one
-	child   int32
-	sibling int32
-	last    byte
-	depth   uint8
-	longest uint8 // length of the longest head ending here, 0 if none does
-	goesOn  bool  // a block may follow
+	fail         int32 // the node of the longest proper suffix that has one
+	child        int32
+	sibling      int32
+	last         byte
+	depth        uint8
+	longest      uint8 // length of the longest head ending here, 0 if none does
+	blockFollows bool  // after a head that ends here
 }
 
 // New compiles the values, each line of those with several, and the spellings
@@ -81,10 +81,10 @@ func New(values []string) *Set { return newSet(values, blockSize) }
 
 func newSet(values []string, block int) *Set {
 	s := &Set{
-		starts: make(map[uint32]int32),
-		heads:  make(map[string]bool),
-		nodes:  make([]node, 1, 1+lineNodes(values, block)),
-		block:  block,
+		starts:   make(map[uint32]int32),
+		prefixes: make(map[string]bool),
+		nodes:    make([]node, 1, 1+lineNodes(values, block)),
+		block:    block,
 	}
 	patterns(values, block, s.addPattern)
 	slices.Sort(s.blocks)
@@ -116,14 +116,14 @@ func (s *Set) addPattern(pattern string) {
 	}
 	n := s.addHead(pattern[:head])
 	for rest := pattern[head:]; rest != ""; rest = rest[s.block:] {
-		s.nodes[n].goesOn = true
+		s.nodes[n].blockFollows = true
 		s.blocks = append(s.blocks, blockHash(rest[:s.block], len(rest) > s.block))
 	}
 }
 
-func blockHash(block string, goesOn bool) uint64 {
+func blockHash(block string, blockFollows bool) uint64 {
 	h := maphash.String(seed, block) &^ 1
-	if goesOn {
+	if blockFollows {
 		h |= 1
 	}
 	return h
@@ -132,7 +132,7 @@ func blockHash(block string, goesOn bool) uint64 {
 // addHead returns the node that the head ends in.
 func (s *Set) addHead(pattern string) int32 {
 	for i := 1; i < minLen; i++ {
-		s.heads[strings.Clone(pattern[:i])] = true // not to keep the whole
+		s.prefixes[strings.Clone(pattern[:i])] = true // not to keep the whole
 	}
 	first := binary.LittleEndian.Uint32([]byte(pattern[:minLen]))
 	n := s.starts[first]
@@ -165,13 +165,13 @@ func (s *Set) newNode(n node) int32 {
 // link sets where each node continues when its patterns fail. It goes by
 // depth, as a node's answer is built on those of shorter ones.
 func (s *Set) link() {
-	type place struct {
+	type entry struct {
 		node int32
 		last uint32 // the last four bytes, the latest one on top
 	}
-	var level, next []place
+	var level, next []entry
 	for first, n := range s.starts {
-		level = append(level, place{n, first})
+		level = append(level, entry{n, first})
 	}
 	for len(level) > 0 {
 		next = next[:0]
@@ -184,8 +184,8 @@ func (s *Set) link() {
 					n.fail = s.starts[last]
 				}
 				n.longest = max(n.longest, s.nodes[n.fail].longest)
-				n.goesOn = n.goesOn || s.nodes[n.fail].goesOn
-				next = append(next, place{c, last})
+				n.blockFollows = n.blockFollows || s.nodes[n.fail].blockFollows
+				next = append(next, entry{c, last})
 			}
 		}
 		level, next = next, level
@@ -227,21 +227,21 @@ func (s *Set) find(text []byte, i int) (int, int32) {
 		}
 		i-- // it may still start at i+1
 	}
-	for i < len(text) && !s.heads[string(text[i:])] {
+	for i < len(text) && !s.prefixes[string(text[i:])] {
 		i++
 	}
 	return i, 0
 }
 
 // findBlock reports whether text is a block, and whether another may follow.
-func (s *Set) findBlock(text []byte) (found, goesOn bool) {
+func (s *Set) findBlock(text []byte) (found, blockFollows bool) {
 	last := maphash.Bytes(seed, text) &^ 1
 	i, found := slices.BinarySearch(s.blocks, last)
 	if found {
 		i++
 	}
-	goesOn = i < len(s.blocks) && s.blocks[i] == last|1
-	return found || goesOn, goesOn
+	blockFollows = i < len(s.blocks) && s.blocks[i] == last|1
+	return found || blockFollows, blockFollows
 }
 
 func hash(b uint32) uint32 {

@@ -36,14 +36,14 @@ type Writer struct {
 	armed bool
 	stale int // expirations under way that were called off too late
 
-	buf     []byte // the input from the first byte that may still become part of a match
-	next    int    // where in buf the search continues
-	node    int32  // and in which node
-	covered []span // matches in buf, in order, not touching
-	ends    []int  // where in buf a block may begin, in order
-	shown   int    // how much of buf has been written
-	starred bool   // the last byte written was covered
-	out     []byte
+	buf         []byte // the input from the first byte that may still become part of a match
+	next        int    // where in buf the search continues
+	node        int32  // and in which node
+	matches     []span // matches in buf, in order, not touching
+	blockStarts []int  // where in buf a block may begin, in order
+	written     int    // how much of buf has been written
+	lastMatched bool   // the last byte written belongs to a match
+	out         []byte
 }
 
 type span struct{ from, to int }
@@ -80,7 +80,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 		}
 		done += n
 	}
-	if w.shown < len(w.buf) && !w.armed {
+	if w.written < len(w.buf) && !w.armed {
 		w.armed = true
 		w.timer.Reset(holdback)
 	}
@@ -132,11 +132,11 @@ func (w *Writer) disarm() {
 func (w *Writer) push(p []byte) {
 	old := len(w.buf)
 	w.buf = append(w.buf, p...)
-	w.pass(w.search(), old)
+	w.release(w.search(), old)
 }
 
-// pass writes all that is certain; old is how much was held before.
-func (w *Writer) pass(certain, old int) {
+// release writes all that is certain; old is how much was held before.
+func (w *Writer) release(certain, old int) {
 	w.emit(certain)
 	w.flush()
 	if certain >= old {
@@ -154,17 +154,17 @@ func (w *Writer) Use(s *Set) {
 		return
 	}
 	// What is known stays so: it may come from bytes that are gone.
-	covered, ends := w.covered, w.ends
-	w.set, w.next, w.node, w.covered, w.ends = s, 0, 0, nil, nil
+	matches, blockStarts := w.matches, w.blockStarts
+	w.set, w.next, w.node, w.matches, w.blockStarts = s, 0, 0, nil, nil
 	certain := w.search()
-	w.covered = union(w.covered, covered)
-	w.ends = append(w.ends, ends...)
-	slices.Sort(w.ends)
-	w.ends = slices.Compact(w.ends)
-	if len(w.ends) > 0 {
-		certain = min(certain, w.ends[0])
+	w.matches = union(w.matches, matches)
+	w.blockStarts = append(w.blockStarts, blockStarts...)
+	slices.Sort(w.blockStarts)
+	w.blockStarts = slices.Compact(w.blockStarts)
+	if len(w.blockStarts) > 0 {
+		certain = min(certain, w.blockStarts[0])
 	}
-	w.pass(certain, len(w.buf))
+	w.release(certain, len(w.buf))
 }
 
 func union(a, b []span) []span {
@@ -187,32 +187,32 @@ func (w *Writer) search() int {
 	for {
 		certain := w.scan()
 		switch {
-		case len(w.ends) == 0:
+		case len(w.blockStarts) == 0:
 			return certain
-		case w.ends[0]+w.set.block > len(w.buf):
-			return min(certain, w.ends[0])
+		case w.blockStarts[0]+w.set.block > len(w.buf):
+			return min(certain, w.blockStarts[0])
 		}
 		w.takeBlock()
 	}
 }
 
-// expect notes that a block may begin at i.
-func (w *Writer) expect(i int) {
-	if n := len(w.ends); n == 0 || w.ends[n-1] < i {
-		w.ends = append(w.ends, i)
+// expectBlock notes that a block may begin at i.
+func (w *Writer) expectBlock(i int) {
+	if n := len(w.blockStarts); n == 0 || w.blockStarts[n-1] < i {
+		w.blockStarts = append(w.blockStarts, i)
 	}
 }
 
 // takeBlock adds the match of the first block that may be in buf, if it is.
 func (w *Writer) takeBlock() {
-	from, to := w.ends[0], w.ends[0]+w.set.block
-	w.ends = w.ends[:copy(w.ends, w.ends[1:])]
-	found, goesOn := w.set.findBlock(w.buf[from:to])
+	from, to := w.blockStarts[0], w.blockStarts[0]+w.set.block
+	w.blockStarts = w.blockStarts[:copy(w.blockStarts, w.blockStarts[1:])]
+	found, blockFollows := w.set.findBlock(w.buf[from:to])
 	if found {
 		w.addMatch(from, to)
 	}
-	if goesOn {
-		w.expect(to)
+	if blockFollows {
+		w.expectBlock(to)
 	}
 }
 
@@ -220,8 +220,8 @@ func (w *Writer) takeBlock() {
 // matches are found in the order of their ends.
 func (w *Writer) scan() int {
 	limit := len(w.buf)
-	if len(w.ends) > 0 {
-		limit = min(limit, w.ends[0]+w.set.block)
+	if len(w.blockStarts) > 0 {
+		limit = min(limit, w.blockStarts[0]+w.set.block)
 	}
 	// The four bytes before i, and all that is longer, are ruled out when a
 	// node leads nowhere; the last three may still begin something.
@@ -237,9 +237,9 @@ func (w *Writer) scan() int {
 			at := &w.set.nodes[n]
 			if at.longest > 0 {
 				w.addMatch(i-int(at.longest), i)
-				if at.goesOn {
-					w.expect(i)
-					limit = min(limit, w.ends[0]+w.set.block)
+				if at.blockFollows {
+					w.expectBlock(i)
+					limit = min(limit, w.blockStarts[0]+w.set.block)
 				}
 			}
 			switch {
@@ -260,37 +260,36 @@ func (w *Writer) scan() int {
 // addMatch adds a match. Matches come in the order of their ends, but a later
 // one may begin before earlier ones.
 func (w *Writer) addMatch(from, to int) {
-	n := len(w.covered)
-	for n > 0 && w.covered[n-1].to >= from {
+	n := len(w.matches)
+	for n > 0 && w.matches[n-1].to >= from {
 		n--
-		from = min(from, w.covered[n].from)
+		from = min(from, w.matches[n].from)
 	}
-	w.covered = append(w.covered[:n], span{from, to})
+	w.matches = append(w.matches[:n], span{from, to})
 }
 
-// emit puts buf up to the given position into out, covered where it is known
-// to be.
+// emit puts buf up to the given position into out, with the matches replaced.
 func (w *Writer) emit(to int) {
-	for _, c := range w.covered {
-		from, end := max(c.from, w.shown), min(c.to, to)
+	for _, c := range w.matches {
+		from, end := max(c.from, w.written), min(c.to, to)
 		if from >= end {
 			continue
 		}
 		w.emitPlain(from)
-		if !w.starred {
+		if !w.lastMatched {
 			w.out = append(w.out, replacement...)
-			w.starred = true
+			w.lastMatched = true
 		}
-		w.shown = end
+		w.written = end
 	}
 	w.emitPlain(to)
 }
 
 func (w *Writer) emitPlain(to int) {
-	if to > w.shown {
-		w.out = append(w.out, w.buf[w.shown:to]...)
-		w.shown = to
-		w.starred = false
+	if to > w.written {
+		w.out = append(w.out, w.buf[w.written:to]...)
+		w.written = to
+		w.lastMatched = false
 	}
 }
 
@@ -310,15 +309,15 @@ func (w *Writer) flush() {
 func (w *Writer) forget(n int) {
 	w.buf = w.buf[:copy(w.buf, w.buf[n:])]
 	w.next -= n
-	w.shown -= n
-	for i := range w.ends {
-		w.ends[i] -= n
+	w.written -= n
+	for i := range w.blockStarts {
+		w.blockStarts[i] -= n
 	}
-	keep := w.covered[:0]
-	for _, c := range w.covered {
+	keep := w.matches[:0]
+	for _, c := range w.matches {
 		if c.to > n {
 			keep = append(keep, span{c.from - n, c.to - n})
 		}
 	}
-	w.covered = keep
+	w.matches = keep
 }

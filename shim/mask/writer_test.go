@@ -423,7 +423,7 @@ func FuzzWriter(f *testing.F) {
 // no part of a block either.
 func checkHeld(t *testing.T, w *Writer, patterns []string) {
 	t.Helper()
-	if len(w.buf) == 0 || len(w.ends) > 0 && w.ends[0] == 0 && len(w.buf) < w.set.block {
+	if len(w.buf) == 0 || len(w.blockStarts) > 0 && w.blockStarts[0] == 0 && len(w.buf) < w.set.block {
 		return
 	}
 	for _, p := range patterns {

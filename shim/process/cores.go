@@ -3,9 +3,9 @@ package process
 import "golang.org/x/sys/unix"
 
 // DisableCoreDumps has this process leave no core file, which would hold its
-// secrets, until allow is called. The command is to be started after that:
+// secrets, until restore is called. The command is to be started after that:
 // it inherits the limit.
-func DisableCoreDumps() (allow func()) {
+func DisableCoreDumps() (restore func()) {
 	var inherited unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_CORE, &inherited); err != nil || inherited.Cur == 0 {
 		return func() {}

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestForbiddenCoresAreAllowedAgain(t *testing.T) {
+func TestCoreDumpLimitIsRestored(t *testing.T) {
 	soft := func() uint64 {
 		var limit unix.Rlimit
 		if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil {
@@ -22,11 +22,11 @@ func TestForbiddenCoresAreAllowedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Setrlimit(unix.RLIMIT_CORE, &before) })
-	allow := DisableCoreDumps()
+	restore := DisableCoreDumps()
 	if got := soft(); got != 0 {
 		t.Errorf("forbidden: got %d, want 0", got)
 	}
-	if allow(); soft() != before.Max {
+	if restore(); soft() != before.Max {
 		t.Errorf("allowed: got %d, want %d", soft(), before.Max)
 	}
 }

@@ -37,12 +37,12 @@ func readProgram(path string) (program, bool) {
 	if p.machine == "" {
 		p.machine = "another machine"
 	}
-	p.loader, err = loaderOf(f, head, order)
+	p.loader, err = readLoader(f, head, order)
 	return p, err == nil
 }
 
-// loaderOf reads the program header that names the loader.
-func loaderOf(f io.ReaderAt, head []byte, order binary.ByteOrder) (string, error) {
+// readLoader reads the program header that names the loader.
+func readLoader(f io.ReaderAt, head []byte, order binary.ByteOrder) (string, error) {
 	const interp = 3 // PT_INTERP
 	table, size, count := int64(order.Uint32(head[28:])), int64(32), order.Uint16(head[44:])
 	if head[4] == 2 { // 64 bits

@@ -67,7 +67,7 @@ func TestProgramHeadersAreReadInEveryClassAndOrder(t *testing.T) {
 	}
 }
 
-func TestMutilatedProgramIsNone(t *testing.T) {
+func TestTruncatedELFIsRejected(t *testing.T) {
 	whole, err := os.ReadFile(elfFile(t, elf.ELFCLASS64, binary.LittleEndian, elf.EM_X86_64, "/lib/ld.so"))
 	if err != nil {
 		t.Fatal(err)

@@ -40,16 +40,16 @@ func (c *Command) Exec() error {
 // does not name its interpreter, and any other command as it is.
 func (c *Command) ByShell() Command {
 	cmd := *c
-	head := headOf(c.Path)
+	head := readHead(c.Path)
 	if text := !bytes.Contains(head, []byte{0}); text && !bytes.HasPrefix(head, []byte("#!")) {
 		cmd.Path, cmd.Argv = "/bin/sh", slices.Concat([]string{"/bin/sh", c.Path}, c.Argv[1:])
 	}
 	return cmd
 }
 
-// headOf is the beginning of a file: a NUL if it cannot be read, which is left
+// readHead is the beginning of a file: a NUL if it cannot be read, which is left
 // to execve.
-func headOf(path string) []byte {
+func readHead(path string) []byte {
 	f, err := os.Open(path)
 	if err != nil {
 		return []byte{0}
@@ -114,7 +114,7 @@ func (c *Command) Failure(err error) *exit.Error {
 	case errors.Is(err, unix.E2BIG):
 		e = tooLargeError(c.Env)
 	case errors.Is(err, unix.ENOEXEC):
-		e = cannotRunError(c.Argv[0], c.Path+" is no program for this machine"+machineOf(c.Path))
+		e = cannotRunError(c.Argv[0], c.Path+" is no program for this machine"+machineName(c.Path))
 	default:
 		e = cannotRunError(c.Argv[0], c.Path+": "+err.Error())
 	}
@@ -133,7 +133,7 @@ func (c *Command) Name() string {
 	return c.Path
 }
 
-func machineOf(path string) string {
+func machineName(path string) string {
 	p, ok := readProgram(path)
 	if !ok {
 		return ""

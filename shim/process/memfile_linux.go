@@ -38,16 +38,16 @@ func newMemFile(f File, how int) (fd int, err error) {
 	if _, err := unix.Seek(fd, 0, 0); err != nil {
 		return -1, err
 	}
-	passed, err := number(fd, how, f.FD)
+	passed, err := renumber(fd, how, f.FD)
 	if err != nil {
 		return -1, err
 	}
 	return passed, checkPath(passed)
 }
 
-// number duplicates a descriptor to the number that is reserved for it, if
+// renumber duplicates a descriptor to the number that is reserved for it, if
 // there is one, or to a free one.
-func number(fd, how, reserved int) (int, error) {
+func renumber(fd, how, reserved int) (int, error) {
 	if reserved == 0 {
 		return dup(fd, how)
 	}

@@ -30,8 +30,8 @@ func makeFile(t *testing.T, f File, how int) (fd int) {
 func TestFileIsWholeAndSealed(t *testing.T) {
 	content := strings.Repeat("0123456789abcdef", 1<<16)
 	fd := makeFile(t, File{Name: "KEY", Content: content, Mode: 0o440}, inherited)
-	if fd < lowest {
-		t.Errorf("got descriptor %d, want %d or more", fd, lowest)
+	if fd < minFD {
+		t.Errorf("got descriptor %d, want %d or more", fd, minFD)
 	}
 	// The descriptor itself is at the beginning, for a command that reads it.
 	buf := make([]byte, 4)
@@ -128,9 +128,9 @@ func TestDescriptorsStayOutOfTheWay(t *testing.T) {
 			t.Errorf("got flags %d, %v: it is closed at an exec", flags, err)
 		}
 	}
-	check(lowest, lowest)
-	setLimit(t, unix.RLIMIT_NOFILE, lowest) // which is the first that fails
-	check(3, lowest)
+	check(minFD, minFD)
+	setLimit(t, unix.RLIMIT_NOFILE, minFD) // which is the first that fails
+	check(3, minFD)
 	if fd, err := DupInherited(1 << 20); !errors.Is(err, unix.EBADF) {
 		t.Errorf("got %d, %v of no descriptor", fd, err)
 	}

@@ -27,7 +27,7 @@ func (c *Command) Output(ctx context.Context, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer r.Close()
-	defer tty.reclaim(pid)
+	defer tty.takeForeground(pid)
 	kill := func() { _ = syscall.Kill(-pid, syscall.SIGKILL) }
 	stop := context.AfterFunc(ctx, func() {
 		kill()
@@ -59,8 +59,8 @@ func (c *Command) Output(ctx context.Context, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("printed more than %d bytes", limit)
 	case !end.Exited() || end.ExitStatus() != 0:
 		kill()
-		tty.pass(ctx, end)
-		return nil, errors.New(howItEnded(end))
+		tty.passSignal(ctx, end)
+		return nil, errors.New(describeStatus(end))
 	}
 	return out, nil
 }
@@ -83,7 +83,7 @@ func (c *Command) startPiped(tty *foreground) (pid int, r *os.File, err error) {
 	})
 	if err != nil {
 		r.Close()
-		tty.reclaim(0)
+		tty.takeForeground(0)
 		return 0, nil, c.Failure(err)
 	}
 	return pid, r, nil
@@ -98,7 +98,7 @@ func await(pid int) (ws syscall.WaitStatus) {
 	}
 }
 
-func howItEnded(ws syscall.WaitStatus) string {
+func describeStatus(ws syscall.WaitStatus) string {
 	switch {
 	case ws.Stopped():
 		sig := ws.StopSignal()
@@ -149,9 +149,9 @@ func (f *foreground) attr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Foreground: true, Ctty: f.fd}
 }
 
-// pass has a key that ended the command, such as Ctrl-C, end what started it as
-// well: the terminal sent the signal to the command's group alone.
-func (f *foreground) pass(ctx context.Context, end syscall.WaitStatus) {
+// passSignal has a key that ended the command, such as Ctrl-C, end what started
+// it as well: the terminal sent the signal to the command's group alone.
+func (f *foreground) passSignal(ctx context.Context, end syscall.WaitStatus) {
 	if f == nil || end.Signal() != syscall.SIGINT && end.Signal() != syscall.SIGQUIT {
 		return
 	}
@@ -162,9 +162,9 @@ func (f *foreground) pass(ctx context.Context, end syscall.WaitStatus) {
 	}
 }
 
-// reclaim takes the terminal back from the command's group, or from that of
+// takeForeground takes the terminal back from the command's group, or from that of
 // one that came no further (0).
-func (f *foreground) reclaim(group int) {
+func (f *foreground) takeForeground(group int) {
 	if f != nil && (group == 0 || f.is(group)) {
 		_ = unix.IoctlSetPointerInt(f.fd, unix.TIOCSPGRP, f.own)
 	}
