@@ -57,7 +57,7 @@ func (b *budget) readFile(name string, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("the pipe had no end; --timeout is %s", b.timeout)}
+		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("the pipe did not end in time; --timeout is %s", b.timeout)}
 	case err == nil && int64(len(data)) > limit:
 		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("larger than %d bytes", limit)}
 	}

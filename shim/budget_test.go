@@ -83,7 +83,7 @@ func TestPipeOfADescriptorIsReadToItsEnd(t *testing.T) {
 func TestPipeWithoutAnEndIsBoundedByTheBudgetAndByASignal(t *testing.T) {
 	budget, name, _, _ := pipe(t, 20*time.Millisecond)
 	_, err := budget.readFile(name, mapping.MaxSize)
-	if want := "read " + name + ": the pipe had no end; --timeout is 20ms"; err == nil || err.Error() != want {
+	if want := "read " + name + ": the pipe did not end in time; --timeout is 20ms"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	if left := budget.left(); left != 1 {

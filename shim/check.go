@@ -96,7 +96,7 @@ func (r resolution) report() Variable {
 	case r.absent:
 		v.Problem = "not found (optional)"
 	case slices.ContainsFunc(r.fetched, fetched.missing):
-		v.Problem = "not found (it gets its default)"
+		v.Problem = "not found (default used)"
 	}
 	return v
 }

@@ -37,7 +37,7 @@ func TestReportHasALineForEveryVariable(t *testing.T) {
 		`{"name":"X","path":"a/X","versions":[2],"tier":"standard","origin":"m:1"}`,
 		`{"name":"T","path":"a/X, a/J","versions":[2,1],"tier":"standard","origin":"m:2"}`,
 		`{"name":"O","path":"a/NO","origin":"m:3","problem":"not found (optional)"}`,
-		`{"name":"D","path":"a/NO","origin":"m:4","problem":"not found (it gets its default)"}`,
+		`{"name":"D","path":"a/NO","origin":"m:4","problem":"not found (default used)"}`,
 		`{"name":"G","path":"a/GONE","origin":"m:5","problem":"a/GONE does not exist"}`,
 		`{"name":"F","path":"a/J","versions":[1],"tier":"standard","origin":"m:6","problem":"a/J: the secret has no field \"none\"; it has 1 field"}`,
 		`{"name":"E","path":"a/J","versions":[1],"tier":"standard","origin":"environment"}`,

@@ -149,7 +149,7 @@ var settings = []setting{
 		set: duration(func(c *Config) *time.Duration { return &c.Watch }),
 	},
 	{
-		flag: "on-change", env: "ASS_ON_CHANGE", arg: "WHAT", def: "restart", help: "what a new version leads to: restart, exit or a signal",
+		flag: "on-change", env: "ASS_ON_CHANGE", arg: "WHAT", def: "restart", help: "what to do on a new version: restart, exit or a signal",
 		set: setOnChange,
 	},
 	{
@@ -192,7 +192,7 @@ var settings = []setting{
 func ParseConfig(args, environ []string) (Config, error) {
 	cfg := Config{
 		Environ: environ, Timeout: time.Minute, ApprovalTimeout: 10 * time.Minute, TokenTTL: 5 * time.Minute,
-		OnChange: "restart", StopTimeout: 10 * time.Second, Resolve: []string{resolveAll}, marker: strangersMarker(environ),
+		OnChange: "restart", StopTimeout: 10 * time.Second, Resolve: []string{resolveAll}, marker: untrustedMarker(environ),
 		systemMapping: systemMapping,
 	}
 	if cfg.marker != "" {

@@ -20,7 +20,7 @@ func reserveDescriptors(bindings []mapping.Binding) exit.Errors {
 		}
 		what := ""
 		if other, taken := first[f.FD]; taken {
-			what = fmt.Sprintf("belongs to %s already (%s)", other.Name, other.Origin)
+			what = fmt.Sprintf("is already used by %s (%s)", other.Name, other.Origin)
 		} else if err := process.Reserve(f.FD); err != nil {
 			what = err.Error()
 		}

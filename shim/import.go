@@ -50,11 +50,11 @@ func checkImport(name string, ref, other vault.Ref) *exit.Error {
 	e := &exit.Error{Code: exit.Config, Hint: "give it a name of its own with a mapping line, like NAME=" + ref.Escaped()}
 	switch {
 	case other != "":
-		e.Msg = fmt.Sprintf("namespace: %s and %s would both be %s", other, ref, name)
+		e.Msg = fmt.Sprintf("namespace: %s and %s would both set %s", other, ref, name)
 	case protected(name) != "":
 		e.Msg = fmt.Sprintf("namespace: %s would set %s, a protected name (%s)", ref, name, protected(name))
 	case !mapping.ValidName(name):
-		e.Msg = fmt.Sprintf("namespace: %s would be %s, which is not a valid variable name", ref, name)
+		e.Msg = fmt.Sprintf("namespace: %s would set %s, which is not a valid variable name", ref, name)
 	default:
 		return nil
 	}
@@ -103,6 +103,6 @@ func listError(l listing) *exit.Error {
 	}
 	return &exit.Error{
 		Code: codeOf(l.err.Reason), Msg: fmt.Sprintf("namespace %s: %v", l.namespace, l.err), Err: l.err,
-		Hint: "listing needs the scope " + vault.ReadScope(l.namespace+"/*") + "; a mapping file does without it",
+		Hint: "listing needs the scope " + vault.ReadScope(l.namespace+"/*") + "; a mapping file does not need it",
 	}
 }

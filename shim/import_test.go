@@ -36,10 +36,10 @@ func TestListedSecretsBecomeVariables(t *testing.T) {
 		{[]listing{list("ns", "ns/ü")}, "_=ns/%C3%BC (namespace ns)", "0 "},
 		{
 			[]listing{list("ns", "ns/a-b"), list("other", "other/a.b")},
-			"A_B=ns/a-b (namespace ns)", "78 namespace: ns/a-b and other/a.b would both be A_B" + collide + "other/a.b",
+			"A_B=ns/a-b (namespace ns)", "78 namespace: ns/a-b and other/a.b would both set A_B" + collide + "other/a.b",
 		},
 		{[]listing{list("ns", "ns/node-options")}, "", "78 namespace: ns/node-options would set NODE_OPTIONS, a protected name (code that Node.js loads)" + collide + "ns/node-options"},
-		{[]listing{list("ns", "ns/2nd")}, "", "78 namespace: ns/2nd would be 2ND, which is not a valid variable name" + collide + "ns/2nd"},
+		{[]listing{list("ns", "ns/2nd")}, "", "78 namespace: ns/2nd would set 2ND, which is not a valid variable name" + collide + "ns/2nd"},
 		{[]listing{list("ns", "ns/x_y", "ns/x.y")}, "X_Y=ns/x_y (namespace ns)", "0 "}, // ns/x.y has a name of its own
 		{[]listing{list("ns")}, "", "66 namespace ns holds no secret | check the spelling of --namespace, with ass secrets list ns"},
 		{
@@ -48,7 +48,7 @@ func TestListedSecretsBecomeVariables(t *testing.T) {
 		},
 		{
 			[]listing{{namespace: "ns", err: &vault.Error{Reason: vault.Protocol, Text: "text"}}, list("b", "b/B")},
-			"B=b/B (namespace b)", "76 namespace ns: text | listing needs the scope secrets:read:ns/*; a mapping file does without it",
+			"B=b/B (namespace b)", "76 namespace ns: text | listing needs the scope secrets:read:ns/*; a mapping file does not need it",
 		},
 	} {
 		p := plan{bindings: mapped, names: map[string]bool{"MAPPED": true, "MINE": true}, preserved: map[string]bool{"KEPT": true, "EMPTY": false}}

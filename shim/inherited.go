@@ -24,10 +24,10 @@ var ciMarkers = []string{
 	"bamboo_planKey", "GO_PIPELINE_LABEL", "HARNESS_BUILD_ID", "GERRIT_PROJECT", "PROW_JOB_ID",
 }
 
-// strangersMarker returns the variable that tells of a place where variables
+// untrustedMarker returns the variable that tells of a place where variables
 // hold text of people who must not choose a secret: a commit message, the title
 // of a pull request, a header, what an SSH client asks a forced command for.
-func strangersMarker(environ []string) string {
+func untrustedMarker(environ []string) string {
 	if marker := ciMarker(environ); marker != "" {
 		return marker
 	}
@@ -78,7 +78,7 @@ func setResolve(c *Config, v string) error {
 		case name == "":
 			return errors.New("must be all, none, or names of variables separated by commas")
 		case len(names) > 1 && (name == resolveAll || name == resolveNone):
-			return fmt.Errorf("%s cannot stand in a list", name)
+			return fmt.Errorf("%s cannot be part of a list", name)
 		case neverResolved(name), ours(name):
 			return fmt.Errorf("%s is never resolved", name)
 		}
@@ -162,7 +162,7 @@ func (c *Config) resolving() string {
 // warn tells what the command gets that nobody may have meant.
 func (p *plan) warn(log *slog.Logger) {
 	if len(p.unresolved) > 0 {
-		log.Warn("references are passed on as they are in " + listNames(p.unresolved) + ": " + p.cfg.resolving())
+		log.Warn("references are passed on unresolved in " + listNames(p.unresolved) + ": " + p.cfg.resolving())
 	}
 	for _, kv := range p.cfg.Environ {
 		name, value, _ := strings.Cut(kv, "=")

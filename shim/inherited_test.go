@@ -47,7 +47,7 @@ func TestWhereStrangersWriteVariablesNoneIsResolved(t *testing.T) {
 		name, _, _ := strings.Cut(marker, "=")
 		environ := []string{"PR_TITLE=see ${ass://production/x/X}", "BROKEN=docs: explain ${ass://path}", marker}
 		resolved, warnings, err := planFor(t, environ, "--namespace=app")
-		want := `msg="references are passed on as they are in PR_TITLE, BROKEN: ASS_RESOLVE is none by default, because ` + name + " is set\"\n"
+		want := `msg="references are passed on unresolved in PR_TITLE, BROKEN: ASS_RESOLVE is none by default, because ` + name + " is set\"\n"
 		if resolved != "" || warnings != want || err != nil {
 			t.Errorf("%s: got %q, %s, %v\nwant no variable, %s", marker, resolved, warnings, err, want)
 		}
@@ -79,7 +79,7 @@ func TestResolveSaysWhichVariablesHoldReferences(t *testing.T) {
 		resolved, warnings, err := planFor(t, []string{"A=ass://a/A", "B=b ${ass://a/B}", "CI=" + tt.ci, "ASS_RESOLVE=" + tt.resolve}, "--namespace=app")
 		want := ""
 		if tt.warned != "" {
-			want = `msg="references are passed on as they are in ` + tt.warned + "\"\n"
+			want = `msg="references are passed on unresolved in ` + tt.warned + "\"\n"
 		}
 		told := "<nil>"
 		if tt.whole != "" {
@@ -96,7 +96,7 @@ func TestVariablesThatStrangersFillAreNeverResolved(t *testing.T) {
 		"LANG=ass://a/A", "LC_PAPER=ass://a/A", "TERM=ass://a/A", "SUDO_COMMAND=x ${ass://a/A}", "npm_package_description=${ass://", "ASS_OTHER=ass://a/A",
 		"=ass://a/A", "NPM_TOKEN=ass://a/A", "LC=ass://a/A", "LANGUAGE=ass://a/A",
 	})
-	want := `msg="references are passed on as they are in LANG, LC_PAPER, TERM, SUDO_COMMAND, npm_package_description: ` +
+	want := `msg="references are passed on unresolved in LANG, LC_PAPER, TERM, SUDO_COMMAND, npm_package_description: ` +
 		"ASS_RESOLVE is all, which leaves out LANG, LC_*, TERM, SUDO_COMMAND and npm_*\"\n"
 	if resolved != "NPM_TOKEN LC LANGUAGE" || warnings != want || err != nil {
 		t.Errorf("got %q, %s, %v\nwant %s", resolved, warnings, err, want)
@@ -109,8 +109,8 @@ func TestVariablesThatStrangersFillAreNeverResolved(t *testing.T) {
 
 func TestMalformedResolveIsAnError(t *testing.T) {
 	for resolve, want := range map[string]string{
-		"all,none":     "ASS_RESOLVE: all cannot stand in a list",
-		"A,none":       "ASS_RESOLVE: none cannot stand in a list",
+		"all,none":     "ASS_RESOLVE: all cannot be part of a list",
+		"A,none":       "ASS_RESOLVE: none cannot be part of a list",
 		"A,,B":         "ASS_RESOLVE: must be all, none, or names of variables separated by commas",
 		"LC_ALL":       "ASS_RESOLVE: LC_ALL is never resolved",
 		"ASS_API_URL":  "ASS_RESOLVE: ASS_API_URL is never resolved",
@@ -173,7 +173,7 @@ func TestUnresolvedReferencesAreWarnedOfOnce(t *testing.T) {
 	if err != nil || cmd.Env[2] != "A=${ass://a/A}" {
 		t.Errorf("got %v, %v", cmd, err)
 	}
-	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"level":"WARN","msg":"references are passed on as they are in A: ASS_RESOLVE is none by default, because CI is set"`) {
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"level":"WARN","msg":"references are passed on unresolved in A: ASS_RESOLVE is none by default, because CI is set"`) {
 		t.Errorf("got %s", got)
 	}
 }

@@ -60,7 +60,7 @@ func (c *Config) keyFileError(err error) *exit.Error {
 	name := c.keyFileName()
 	e := &exit.Error{
 		Code: exit.Config, Msg: name + ": " + exit.Cause(err), Err: err,
-		Hint: "mount the file where the variable says, readable for the user the container runs as",
+		Hint: "mount the file where the variable says, readable by the user the container runs as",
 	}
 	if !strings.Contains(name, "/") {
 		e.Hint = "the variable takes the path of a file, like /run/secrets/agent-key; a key itself goes into ASS_AGENT_KEY"

@@ -54,7 +54,7 @@ func keyFromCommand(c Config, budget *budget) (string, *exit.Error) {
 	home, _ := process.LookupEnv(c.Environ, "HOME")
 	words, err := splitWords(c.KeyCommand, home)
 	if err == nil && len(words) == 0 {
-		err = errors.New("there is no word in it")
+		err = errors.New("it holds only white space")
 	}
 	if err != nil {
 		return "", keyCommandError(keyCommandVariable+": "+err.Error(), "quote as in a shell, which does not read it: $ and | stand for themselves")
@@ -72,13 +72,13 @@ func keyFromCommand(c Config, budget *budget) (string, *exit.Error) {
 	name := fmt.Sprintf("agent key command %q", words[0])
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return "", keyCommandError(fmt.Sprintf("%s: did not end in time; --timeout is %s", name, c.Timeout), "if it waits for somebody, unlock what it asks before, or give it time with --timeout")
+		return "", keyCommandError(fmt.Sprintf("%s: did not end in time; --timeout is %s", name, c.Timeout), "if it waits for input, unlock the keychain beforehand, or raise --timeout")
 	case err != nil:
-		return "", keyCommandError(name+": "+err.Error(), "run it by itself, with the same user and environment; what it says on stderr is above")
+		return "", keyCommandError(name+": "+err.Error(), "run it by itself, as the same user with the same environment; its stderr is above")
 	case key == "":
-		return "", keyCommandError(name+": printed nothing", "it is to print the agent key, and nothing else")
+		return "", keyCommandError(name+": printed nothing", "it must print the agent key and nothing else")
 	case strings.ContainsAny(key, "\r\n"):
-		return "", keyCommandError(name+": printed more than one line", "it is to print the agent key, and nothing else")
+		return "", keyCommandError(name+": printed more than one line", "it must print the agent key and nothing else")
 	}
 	return key, nil
 }
@@ -88,7 +88,7 @@ func lookKeyCommandError(words []string, err *exit.Error) *exit.Error {
 	if (len(words) > 1 || strings.Contains(words[0], "/")) && !mapping.LooksLikeValue(words[0]) {
 		return keyCommandError("agent key "+err.Msg, "install it, or correct "+keyCommandVariable)
 	}
-	return keyCommandError(keyCommandVariable+": its first word is no command that is found in PATH and can run",
+	return keyCommandError(keyCommandVariable+": its first word is not an executable found in PATH",
 		"it takes a command that prints the key, like pass show ass/agent-key; a key itself goes into ASS_AGENT_KEY")
 }
 

@@ -38,11 +38,11 @@ func TestKeyCommandPrintsTheKey(t *testing.T) {
 }
 
 func TestKeyCommandThatFailsIsNamedAndNotQuoted(t *testing.T) {
-	const byItself = "run it by itself, with the same user and environment; what it says on stderr is above"
-	const oneLine = "it is to print the agent key, and nothing else"
+	const byItself = "run it by itself, as the same user with the same environment; its stderr is above"
+	const oneLine = "it must print the agent key and nothing else"
 	const aKey = "it takes a command that prints the key, like pass show ass/agent-key; a key itself goes into ASS_AGENT_KEY"
 	const quoting = "quote as in a shell, which does not read it: $ and | stand for themselves"
-	const notFound = "ASS_AGENT_KEY_COMMAND: its first word is no command that is found in PATH and can run"
+	const notFound = "ASS_AGENT_KEY_COMMAND: its first word is not an executable found in PATH"
 	for _, test := range []struct{ command, msg, hint string }{
 		{`sh -c 'echo canary; exit 3'`, `agent key command "sh": ended with status 3`, byItself},
 		{`sh -c 'echo canary; kill -9 $$'`, `agent key command "sh": was ended by signal 9 (killed)`, byItself},
@@ -60,7 +60,7 @@ func TestKeyCommandThatFailsIsNamedAndNotQuoted(t *testing.T) {
 		{`'' canary`, `agent key command "": an empty command`, "install it, or correct ASS_AGENT_KEY_COMMAND"},
 		{`' `, `ASS_AGENT_KEY_COMMAND: a quote ' is not closed`, quoting},
 		{`~/pass`, `ASS_AGENT_KEY_COMMAND: ~/ needs HOME, which is not set`, quoting},
-		{` `, `ASS_AGENT_KEY_COMMAND: there is no word in it`, quoting},
+		{` `, `ASS_AGENT_KEY_COMMAND: it holds only white space`, quoting},
 	} {
 		_, err := agentKey(keyCommand(test.command), newBudget(time.Minute, context.Background))
 		if err == nil || err.Code != exit.Config || err.Msg != test.msg || err.Hint != test.hint || strings.Contains(err.Msg, "canary") {

@@ -110,13 +110,13 @@ func untrustedHint(err error) string {
 	case proxy && errors.As(err, &name):
 		return "check HTTPS_PROXY: the proxy's certificate is for another name"
 	case proxy && !(errors.As(err, &invalid) && invalid.Reason == x509.Expired):
-		return "if the proxy has an authority of its own, add its certificate to the file of --ca-file, beside the vault's; else somebody else answers in the proxy's place"
+		return "if the proxy has an authority of its own, add its certificate to the file of --ca-file, beside the vault's; otherwise another server answers in the proxy's place"
 	case errors.As(err, &name):
 		return "check --api-url: the server's certificate is for another name"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "check the clock here (" + time.Now().UTC().Format(time.RFC3339) + "), or have the certificate renewed"
 	}
-	return "if the vault has an authority of its own, name its certificate with --ca-file; else somebody else answers in the vault's place"
+	return "if the vault has an authority of its own, name its certificate with --ca-file; otherwise another server answers in the vault's place"
 }
 
 // badProxyHint says what to change in the URL of a proxy.
@@ -126,7 +126,7 @@ func badProxyHint(scheme string, err error) string {
 	if errors.As(err, &record) {
 		return "write http:// instead of https:// in " + variable + ", if that is what the proxy speaks"
 	}
-	return "correct user and password in " + variable + ", like http://user:password@proxy.example:3128 with special characters percent-encoded; it was asked once, lest the account is locked"
+	return "correct user and password in " + variable + ", like http://user:password@proxy.example:3128 with special characters percent-encoded; it was tried only once, so as not to lock the account"
 }
 
 // proxyHint names the proxy that the vault is asked through, if any.
@@ -150,13 +150,13 @@ func secretError(b mapping.Binding, ref vault.Ref, e *vault.Error) *exit.Error {
 	case vault.Unavailable:
 		out.Hint = "the vault gave a token and then failed: see its status, or raise --timeout"
 	case vault.Protocol:
-		out.Hint = "check --api-url, and whether a proxy stands before the vault"
+		out.Hint = "check --api-url, and whether there is a proxy in front of the vault"
 	case vault.Pending:
 		out.Hint = "a new token needs a human's approval: start again"
 	case vault.Untrusted, vault.BadRoots:
-		out.Hint = "check --ca-file and the clock: the vault's certificate was good a moment ago"
+		out.Hint = "check --ca-file and the clock: the vault's certificate was valid a moment ago"
 	case vault.BadProxy:
-		out.Hint = "check user and password in the proxy's URL: they were good a moment ago"
+		out.Hint = "check user and password in the proxy's URL: they worked a moment ago"
 	case vault.TooMuch:
 		out.Hint = "map fewer secrets per start, or smaller ones"
 	case vault.Bug:

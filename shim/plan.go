@@ -120,7 +120,7 @@ func readMapping(c Config, budget *budget) (bindings []mapping.Binding, found bo
 	if err != nil {
 		return nil, true, exit.Errors{{
 			Code: exit.Config, Msg: "mapping: " + err.Error(), Err: err,
-			Hint: "name the mapping file with --mapping or ASS_MAPPING, readable for the user the container runs as",
+			Hint: "name the mapping file with --mapping or ASS_MAPPING, readable by the user the container runs as",
 		}}
 	}
 	bindings, err = mapping.Parse(name, data)
@@ -148,7 +148,7 @@ func (c *Config) mappingFile() (string, *exit.Error) {
 	case noLocal, os.SameFile(local, system):
 		return c.systemMapping, nil
 	case !noSystem:
-		return "", unnamedError(localMapping, c.systemMapping+" is there too, and neither was named")
+		return "", unnamedError(localMapping, c.systemMapping+" exists too, and neither was named")
 	}
 	for _, kv := range c.Environ {
 		name, value, _ := strings.Cut(kv, "=")
@@ -173,7 +173,7 @@ func checkUnnamed(bindings []mapping.Binding) exit.Errors {
 func unnamedError(where, what string) *exit.Error {
 	return &exit.Error{
 		Code: exit.Config, Msg: where + ": " + what,
-		Hint: "name the mapping to use, as in ASS_MAPPING=./" + localMapping + "; ASS_MAPPING=" + os.DevNull + " is none",
+		Hint: "name the mapping to use, as in ASS_MAPPING=./" + localMapping + "; ASS_MAPPING=" + os.DevNull + " uses none",
 	}
 }
 

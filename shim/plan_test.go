@@ -43,7 +43,7 @@ func readUnnamed(t *testing.T, local, system string, environ ...string) (read st
 }
 
 func TestUnnamedMappingReplacesNothing(t *testing.T) {
-	const both = "78 ass.env: /etc/ass-exec/ass.env is there too, and neither was named"
+	const both = "78 ass.env: /etc/ass-exec/ass.env exists too, and neither was named"
 	const beside = "78 ass.env: the environment holds a reference too (URL), and the mapping was not named"
 	for _, tt := range []struct {
 		local, system string

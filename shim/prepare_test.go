@@ -241,7 +241,7 @@ func TestEverySecretThatFailsIsTold(t *testing.T) {
 
 func TestFailureToReadSaysWhatToDo(t *testing.T) {
 	for kind, want := range map[string]string{
-		"html":   "76 m:1: X: a/X: the reply is not JSON (200) | check --api-url, and whether a proxy stands before the vault",
+		"html":   "76 m:1: X: a/X: the reply is not JSON (200) | check --api-url, and whether there is a proxy in front of the vault",
 		"status": "77 m:1: X: a/X: access denied (403): Forbidden | let the agent read a; if the token expired or was used up, raise --token-ttl",
 	} {
 		v := newVault(t, devvault.Config{})
@@ -253,7 +253,7 @@ func TestFailureToReadSaysWhatToDo(t *testing.T) {
 	}
 	v := newVault(t, devvault.Config{})
 	v.Inject(devvault.Fault{Endpoint: "list", Kind: "status", Status: 403})
-	const want = "77 namespace ns: access denied (403): Forbidden | listing needs the scope secrets:read:ns/*; a mapping file does without it"
+	const want = "77 namespace ns: access denied (403): Forbidden | listing needs the scope secrets:read:ns/*; a mapping file does not need it"
 	if _, _, err := prepare(t, v, "", nil, "--namespace=ns"); allOf(err) != want {
 		t.Errorf("got  %s\nwant %s", allOf(err), want)
 	}

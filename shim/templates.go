@@ -27,7 +27,7 @@ func readTemplates(mappingFile string, bindings []mapping.Binding, budget *budge
 		if err != nil {
 			problems = append(problems, &exit.Error{
 				Code: exit.Config, Msg: fmt.Sprintf("%s: %s: template file: %v", b.Origin, b.Name, err), Err: err,
-				Hint: "the name behind @ is relative to the folder of the mapping; the file must be readable for the user the container runs as",
+				Hint: "the name after @ is relative to the mapping's folder; the file must be readable by the user the container runs as",
 			})
 			continue
 		}

@@ -23,7 +23,7 @@ func flagError(err error, args []string) *exit.Error {
 	})
 	if short {
 		e := usageError("unknown flag -" + name)
-		e.Hint = "options of docker run, such as -e, stand before the name of the image; those of ass-exec are in ass-exec --help"
+		e.Hint = "options of docker run, such as -e, go before the image name; those of ass-exec are in ass-exec --help"
 		return e
 	}
 	var known []string
@@ -42,7 +42,7 @@ func flagError(err error, args []string) *exit.Error {
 // noCommandError has the reason that images have.
 func noCommandError() *exit.Error {
 	e := usageError("no command to run")
-	e.Hint += `; an image that sets ENTRYPOINT loses the CMD of its base: repeat CMD ["..."] behind ENTRYPOINT ["/ass-exec"], which in its shell form, without brackets, loses every CMD`
+	e.Hint += `; an image that sets ENTRYPOINT loses the CMD of its base: repeat CMD ["..."] after ENTRYPOINT ["/ass-exec"], whose shell form, without brackets, ignores CMD`
 	return e
 }
 

@@ -18,7 +18,7 @@ import (
 const maxBackOff = 16
 
 // errWatchEnds is a failure after which looking again would ask a human anew.
-var errWatchEnds = errors.New("the secrets are not watched any longer")
+var errWatchEnds = errors.New("the secrets are no longer watched")
 
 // Watcher looks for new versions of a command's secrets.
 type Watcher struct {
@@ -54,14 +54,14 @@ func (w *Watcher) Run(ctx context.Context, act func(*Start)) {
 		}
 		switch {
 		case err == nil && troubles > 0:
-			w.log.Warn("the secrets are watched again")
+			w.log.Warn("checking for new secrets works again")
 			troubles = 0
 		case errors.Is(err, errWatchEnds):
-			w.log.Warn(err.Error() + ": the command goes on with those it has")
+			w.log.Warn(err.Error() + ": the command keeps those it has")
 			return
 		case err != nil:
 			if troubles == 0 {
-				w.log.Warn(fmt.Sprintf("checking for new secrets failed: %s; the command goes on with those it has", exit.AsErrors(err)[0].Msg))
+				w.log.Warn(fmt.Sprintf("checking for new secrets failed: %s; the command keeps those it has", exit.AsErrors(err)[0].Msg))
 			}
 			troubles++
 		}

@@ -137,8 +137,8 @@ func TestWatchNeverActsWithLessThanAll(t *testing.T) {
 	if w.last() != "X=3 Y=2" {
 		t.Errorf("got %s", w.last())
 	}
-	want := `level=WARN msg="checking for new secrets failed: namespace ns: Y: ns/Y: the secret is empty; the command goes on with those it has"` +
-		"\nlevel=WARN msg=\"the secrets are watched again\"\n"
+	want := `level=WARN msg="checking for new secrets failed: namespace ns: Y: ns/Y: the secret is empty; the command keeps those it has"` +
+		"\nlevel=WARN msg=\"checking for new secrets works again\"\n"
 	if got := w.log.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
@@ -158,8 +158,8 @@ func TestWatchAsksAVaultInTroubleLessAndLess(t *testing.T) {
 	if got := w.poll(); got > 66*time.Minute {
 		t.Errorf("after the trouble: got %s, want about 1h", got)
 	}
-	want := `level=WARN msg="checking for new secrets failed: access denied (403): Forbidden; the command goes on with those it has"` +
-		"\nlevel=WARN msg=\"the secrets are watched again\"\n"
+	want := `level=WARN msg="checking for new secrets failed: access denied (403): Forbidden; the command keeps those it has"` +
+		"\nlevel=WARN msg=\"checking for new secrets works again\"\n"
 	if got := w.log.String(); got != want || len(w.starts) != 1 {
 		t.Errorf("got %d starts,\n%swant 1,\n%s", len(w.starts), got, want)
 	}
@@ -275,7 +275,7 @@ func TestPollFailsWhereItSaysNothing(t *testing.T) {
 		}
 	}
 	err := w.failure(snapshot{secrets: map[vault.Ref]vault.Result{"a/X": {Err: &vault.Error{Reason: vault.Pending}}}})
-	if fmt.Sprint(err) != "a new token needs a human's approval: the secrets are not watched any longer" {
+	if fmt.Sprint(err) != "a new token needs a human's approval: the secrets are no longer watched" {
 		t.Errorf("got %v", err)
 	}
 }

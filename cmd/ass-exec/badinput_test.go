@@ -12,7 +12,7 @@ const (
 	hintText    = "in a template file ${ass://namespace/KEY} stands for a secret, $${ass:// for a literal ${ass://, and everything else for itself"
 	hintSpelled = "take encode=url, unless the vault holds the secret percent-encoded already: then encode=none"
 	hintNumber  = "take another number from 64 to 255, below the limit of open files (ulimit -n)"
-	hintRead    = "the name behind @ is relative to the folder of the mapping; the file must be readable for the user the container runs as"
+	hintRead    = "the name after @ is relative to the mapping's folder; the file must be readable by the user the container runs as"
 	hintValue   = "name the path of a secret, like production/app/KEY; a credential that stood in a file for others to read must be replaced"
 	spelled     = "a secret in the user or password of a URL must say how it is spelled there: "
 	noPath      = "a path has a namespace and a key, like production/app/DEBUG"
@@ -34,7 +34,7 @@ var badInput = []struct{ mapping, text, msg, hint string }{
 	{"A=a/B?fd=70", "", "m:1: A: option fd goes with as=file", hintLine},
 	{"A=a/B?as=file&fd=3", "", "m:1: A: option fd needs a number from 64 to 255, as in fd=70", hintLine},
 	{"A=a/B?as=file&fd=070", "", "m:1: A: option fd needs a number from 64 to 255, as in fd=70", hintLine},
-	{"A=a/B?as=file&fd=70\nB=a/B?as=file&fd=70", "", "m:2: B: fd=70 belongs to A already (m:1)", hintNumber},
+	{"A=a/B?as=file&fd=70\nB=a/B?as=file&fd=70", "", "m:2: B: fd=70 is already used by A (m:1)", hintNumber},
 	{"A='x ${ass://a/B?as=file}'", "", "m:1: A: as=file cannot stand in a template: the file holds the secret alone", hintLine},
 	{"A='x://u:${ass://a/B}@h'", "", "m:1: A: " + spelled + "${ass://a/B?encode=url} or ${ass://a/B?encode=none}", hintSpelled},
 	{"A='$${ass://a/B}'", "", "m:1: A: it holds no reference: $${ass:// stands for a literal ${ass://", hintLine},

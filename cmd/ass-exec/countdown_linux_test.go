@@ -43,7 +43,7 @@ func TestCtrlCSaysThatTheRequestStaysOpen(t *testing.T) {
 	see(t, screen, "left for a human to approve:")
 	_, _ = keyboard.WriteString("\x03")
 	rest := see(t, screen, "status 130\r\n")
-	want := eraseLine + "ass-exec: error: stopped by signal 2 (interrupt) before the command was started; the request for an approval stays open, as " + v.Approvals()[0].ID + "\r\n"
+	want := eraseLine + "ass-exec: error: stopped by signal 2 (interrupt) before the command was started; the approval request stays open: " + v.Approvals()[0].ID + "\r\n"
 	if !strings.Contains(rest, want) {
 		t.Errorf("got %q, want %q", rest, want)
 	}

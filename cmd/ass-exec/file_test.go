@@ -137,7 +137,7 @@ func TestDescriptorThatCannotBeHadIsAnError(t *testing.T) {
 	const hint = "ass-exec: hint: take another number from 64 to 255, below the limit of open files (ulimit -n)\n"
 	mapping := mappingFile(t, "A=a/X?as=file&fd=70\nB=@"+mappingFile(t, "${ass://a/X}")+"?fd=70\nC=a/X?as=file&fd=255\n")
 	at := "ass-exec: error: " + mapping
-	twice := at + ":2: B: fd=70 belongs to A already (" + mapping + ":1)\n"
+	twice := at + ":2: B: fd=70 is already used by A (" + mapping + ":1)\n"
 	for setup, want := range map[string]string{
 		"true":               twice,
 		"exec 255</dev/null": twice + at + ":3: C: fd=255 is open already\n",

@@ -110,7 +110,7 @@ func TestProxyIsUsedAndItsTroublesAreNamed(t *testing.T) {
 
 // A directory locks an account after a few wrong passwords.
 func TestProxyThatWantsOtherCredentialsIsAskedOnce(t *testing.T) {
-	const hint = "ass-exec: hint: correct user and password in VARIABLE, like http://user:password@proxy.example:3128 with special characters percent-encoded; it was asked once, lest the account is locked\n"
+	const hint = "ass-exec: hint: correct user and password in VARIABLE, like http://user:password@proxy.example:3128 with special characters percent-encoded; it was tried only once, so as not to lock the account\n"
 	http407, asked := connectProxy(t, "", 407)
 	http401, asked401 := connectProxy(t, "", 401)
 	socks, dialed := socksProxy(t, []byte{5, 2}, []byte{1, 1})
@@ -192,7 +192,7 @@ func TestTroubleWithATLSProxyIsTheProxys(t *testing.T) {
 	plain, _ := connectProxy(t, "", 200)
 	for proxy, want := range map[string]string{
 		untrusted.URL: "ass-exec: error: certificate of the proxy is not trusted: signed by an unknown authority\n" +
-			"ass-exec: hint: if the proxy has an authority of its own, add its certificate to the file of --ca-file, beside the vault's; else somebody else answers in the proxy's place\n",
+			"ass-exec: hint: if the proxy has an authority of its own, add its certificate to the file of --ca-file, beside the vault's; otherwise another server answers in the proxy's place\n",
 		"https://" + plain: "ass-exec: error: the proxy does not speak TLS\n" +
 			"ass-exec: hint: write http:// instead of https:// in HTTPS_PROXY, if that is what the proxy speaks\n",
 	} {

@@ -166,7 +166,7 @@ func (r *reporter) waits(cfg *shim.Config) {
 func (r *reporter) stopped(s syscall.Signal) {
 	msg := fmt.Sprintf("stopped by signal %d (%s) before the command was started", int(s), s)
 	if id := r.wait.stop(); id != "" {
-		msg += "; the request for an approval stays open, as " + id
+		msg += "; the approval request stays open: " + id
 	}
 	if r.json {
 		r.log.Error(msg, jsonAttrs("", 128+int(s))...)

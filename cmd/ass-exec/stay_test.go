@@ -158,10 +158,10 @@ func TestVaultInTroubleLeavesTheCommandAlone(t *testing.T) {
 		kind    string
 		warning string
 	}{
-		{"endpoint=secrets,kind=html", "checking for new secrets failed: the reply is not JSON (200); the command goes on with those it has"},
-		{"endpoint=secrets,kind=status,status=403", "checking for new secrets failed: access denied (403): Forbidden; the command goes on with those it has"},
-		{"endpoint=secrets,kind=status,status=404", "checking for new secrets failed: environment: X: a/X does not exist; the command goes on with those it has"},
-		{"endpoint=secrets,kind=empty", "checking for new secrets failed: environment: X: a/X: the secret is empty; the command goes on with those it has"},
+		{"endpoint=secrets,kind=html", "checking for new secrets failed: the reply is not JSON (200); the command keeps those it has"},
+		{"endpoint=secrets,kind=status,status=403", "checking for new secrets failed: access denied (403): Forbidden; the command keeps those it has"},
+		{"endpoint=secrets,kind=status,status=404", "checking for new secrets failed: environment: X: a/X does not exist; the command keeps those it has"},
+		{"endpoint=secrets,kind=empty", "checking for new secrets failed: environment: X: a/X: the secret is empty; the command keeps those it has"},
 	} {
 		v, env := vaultServer(t, devvault.Config{})
 		v.Put("a/X", "one")
@@ -179,7 +179,7 @@ func TestVaultInTroubleLeavesTheCommandAlone(t *testing.T) {
 		s.line("two")
 		_ = s.cmd.Process.Signal(syscall.SIGTERM)
 		s.line("stopped")
-		s.end(3, "ass-exec: warning: "+tt.warning+"\nass-exec: warning: the secrets are watched again\nass-exec: warning: the secrets have changed: restart\n")
+		s.end(3, "ass-exec: warning: "+tt.warning+"\nass-exec: warning: checking for new secrets works again\nass-exec: warning: the secrets have changed: restart\n")
 	}
 }
 
@@ -216,7 +216,7 @@ func TestWatchEndsWithAnApprovedToken(t *testing.T) {
 	if err := v.Decide(v.Approvals()[0].ID, "approved"); err != nil {
 		t.Fatal(err)
 	}
-	const want = "ass-exec: warning: a new token needs a human's approval: the secrets are not watched any longer: the command goes on with those it has\n"
+	const want = "ass-exec: warning: a new token needs a human's approval: the secrets are no longer watched: the command keeps those it has\n"
 	if line, err := stderr.ReadString('\n'); line != want {
 		t.Errorf("got %q, %v; want %q", line, err, want)
 	}

@@ -68,7 +68,7 @@ func TestStrangersTextChoosesNoSecret(t *testing.T) {
 `)
 	status, log := p.act()
 	if status != 0 || !strings.Contains(log, "the title is see ${ass://production/slack/SLACK_BOT_TOKEN} and ${ass://path}") ||
-		!strings.Contains(log, "warning: references are passed on as they are in TITLE: ASS_RESOLVE is none by default, because CI is set") {
+		!strings.Contains(log, "warning: references are passed on unresolved in TITLE: ASS_RESOLVE is none by default, because CI is set") {
 		t.Errorf("got status %d, want 0, the title as it is, and a warning:\n%s", status, log)
 	}
 	p.wantNoTrace(log)
