@@ -14,10 +14,10 @@ import (
 )
 
 // budget is the time until the command must start, and what may end it early: a
-// signal, for which nobody looks out before there is something to wait for.
+// signal, which is caught only once there is something to wait for.
 type budget struct {
 	timeout time.Duration          // zero: no limit
-	context func() context.Context // looks out for signals from now on; ends with one
+	context func() context.Context // catches signals from now on; ends with one
 	spent   time.Duration          // before the network
 }
 
@@ -34,8 +34,8 @@ func (b *budget) left() time.Duration {
 }
 
 // readFile reads a file of at most limit bytes. Its errors name the file. Of
-// what may never come to an end it reads only the pipe of a descriptor, as a
-// shell's <(…) is one, within the budget and as long as no signal comes.
+// files that may never end it reads only the pipe of a descriptor, such as a
+// shell's <(…), within the budget and until a signal comes.
 func (b *budget) readFile(name string, limit int64) ([]byte, error) {
 	// A FIFO without a writer would hold up the opening itself.
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)

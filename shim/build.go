@@ -73,9 +73,9 @@ func secretsOf(p plan, resolutions []resolution) []vault.Secret {
 	return all
 }
 
-// assign is what the resolutions do to the environment they find. An absent one sets
-// nothing; but a reference is no value, and must not reach the command in place
-// of one.
+// assign is what the resolutions change in the environment they find. An absent
+// one sets nothing; but a reference is not a value, and must not reach the
+// command in place of one.
 func assign(resolutions []resolution, environ []string) []assignment {
 	var all []assignment
 	absent := make(map[string]bool)
@@ -133,8 +133,8 @@ type assignment struct {
 }
 
 // buildEnv returns the parent's environment with the assignments made: in
-// place where the variable is there, behind the others in their own order where
-// it is not. Everything else stays as it is, in its order.
+// place where the variable exists, appended in their own order where it does
+// not. Everything else stays as it is, in its order.
 func buildEnv(parent []string, assignments []assignment) []string {
 	byName := make(map[string]assignment, len(assignments))
 	for _, a := range assignments {

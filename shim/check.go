@@ -10,7 +10,7 @@ import (
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
-// Report is what --check tells. It holds no value.
+// Report is what --check prints. It holds no value.
 type Report struct {
 	Variables []Variable `json:"variables"`
 	Command   string     `json:"command,omitempty"` // the file that would be executed

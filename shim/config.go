@@ -57,8 +57,8 @@ type Config struct {
 	Version         bool
 	Help            bool
 
-	// Approving, if set, is told of the wait for a human in place of the log,
-	// with what that human is to do, and Approved of its end.
+	// Approving, if set, is called instead of the log while a human's approval
+	// is awaited, with what that human has to do; Approved once that is over.
 	Approving func(a vault.Approval, how string)
 	Approved  func()
 
@@ -66,7 +66,7 @@ type Config struct {
 	systemMapping string // the constant, but for tests
 }
 
-// setting is one thing that can be configured, by a flag, a variable or both.
+// setting is something that a flag, a variable or both configure.
 type setting struct {
 	flag, short string
 	env         string

@@ -20,7 +20,7 @@ type snapshot struct {
 	listings []listing
 }
 
-// listing is what a namespace holds, or why that is not known.
+// listing is what a namespace holds, or why it could not be listed.
 type listing struct {
 	namespace string
 	items     []vault.SecretInfo
@@ -33,7 +33,7 @@ func open(ctx context.Context, p plan, left time.Duration, version string, log *
 	client := &vault.Client{
 		URL: c.URL, Key: p.key, Roots: p.roots, UserAgent: "ass-exec/" + version,
 		TokenTTL: c.TokenTTL, Timeout: left, ApprovalTimeout: c.ApprovalTimeout,
-		// It would have the standard library print the bearer.
+		// With HTTP/2 the standard library would print the bearer.
 		HTTP1Only: debugsHTTP2(c.Environ),
 		OnRetry:   warnOfRetries(log), OnApproval: onApproval(c, log), OnApproved: c.Approved,
 	}
@@ -90,7 +90,7 @@ func fetchRest(ctx context.Context, session *vault.Session, bindings []mapping.B
 	return all
 }
 
-// read counts the secrets that are there.
+// read counts the secrets that could be read.
 func (s snapshot) read() int {
 	n := 0
 	for _, r := range s.secrets {

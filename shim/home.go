@@ -8,7 +8,7 @@ import (
 )
 
 // expandHome puts HOME in place of a ~/ that no shell has seen, such as one in a
-// JSON file of settings or behind --mapping=.
+// JSON file of settings or after --mapping=.
 func (c *Config) expandHome() exit.Errors {
 	var problems exit.Errors
 	home, _ := process.LookupEnv(c.Environ, "HOME")

@@ -24,9 +24,10 @@ var ciMarkers = []string{
 	"bamboo_planKey", "GO_PIPELINE_LABEL", "HARNESS_BUILD_ID", "GERRIT_PROJECT", "PROW_JOB_ID",
 }
 
-// untrustedMarker returns the variable that tells of a place where variables
-// hold text of people who must not choose a secret: a commit message, the title
-// of a pull request, a header, what an SSH client asks a forced command for.
+// untrustedMarker returns the variable that marks an environment with untrusted
+// input in its variables, by people who must not choose a secret: a commit
+// message, the title of a pull request, a header, what an SSH client asks a
+// forced command for.
 func untrustedMarker(environ []string) string {
 	if marker := ciMarker(environ); marker != "" {
 		return marker
@@ -121,7 +122,7 @@ func (p *plan) inherit() (bindings []mapping.Binding, problems exit.Errors) {
 		case !ok, name == "", ours(name), mapped[name]:
 		case !p.cfg.resolves(name):
 			problems = appendError(problems, p.leave(name, t.Bare))
-		case p.names[name]: // a copy behind the one that is preserved
+		case p.names[name]: // a later copy of the one that is preserved
 		case err != nil:
 			problems = append(problems, mapping.LineError("environment", fmt.Errorf("%s: %w", name, mapping.Describe(value, err))))
 		default:
@@ -132,7 +133,7 @@ func (p *plan) inherit() (bindings []mapping.Binding, problems exit.Errors) {
 }
 
 // leave notes a variable that is passed on with the references in it. One that
-// is a reference as a whole was meant for us: passing it on has to be asked for.
+// is nothing but a reference was meant for us: passing it on has to be explicit.
 func (p *plan) leave(name string, whole bool) *exit.Error {
 	c := p.cfg
 	final := c.marker == "" && slices.Contains(c.Resolve, resolveNone)
@@ -159,7 +160,7 @@ func (c *Config) resolving() string {
 	return "ASS_RESOLVE is " + listNames(c.Resolve)
 }
 
-// warn tells what the command gets that nobody may have meant.
+// warn reports what the command gets that may not be intended.
 func (p *plan) warn(log *slog.Logger) {
 	if len(p.unresolved) > 0 {
 		log.Warn("references are passed on unresolved in " + listNames(p.unresolved) + ": " + p.cfg.resolving())

@@ -47,8 +47,8 @@ func agentKey(c Config, budget *budget) (vault.Secret, *exit.Error) {
 	return vault.NewSecret(strings.Clone(key)), nil
 }
 
-// keyFileName is what messages call the key file. What has no slash may be the
-// key itself.
+// keyFileName is what messages call the key file. A name without a slash may be
+// the key itself.
 func (c *Config) keyFileName() string {
 	if !strings.Contains(c.KeyFile, "/") || mapping.LooksLikeValue(c.KeyFile) {
 		return "ASS_AGENT_KEY_FILE"

@@ -175,8 +175,8 @@ func dataError(b mapping.Binding, ref vault.Ref, err error) *exit.Error {
 // repeatWarning is how long the same warning is not repeated.
 const repeatWarning = 10 * time.Second
 
-// warnOfRetries tells the user why nothing happens, from the first failed
-// attempt on: a cause at once when it is new, and else now and then.
+// warnOfRetries tells the user why the start is held up, from the first failed
+// attempt on: a new cause at once, a known one again after repeatWarning.
 func warnOfRetries(log *slog.Logger) func(*vault.Error, time.Duration) {
 	var mu sync.Mutex
 	lastWarned := make(map[string]time.Time)
@@ -193,7 +193,7 @@ func warnOfRetries(log *slog.Logger) func(*vault.Error, time.Duration) {
 	}
 }
 
-// onApproval tells whoever shows it, or else the log.
+// onApproval shows an approval that is awaited, in the log by default.
 func onApproval(c Config, log *slog.Logger) func(vault.Approval) {
 	if c.Approving == nil {
 		return warnOfApproval(log)
@@ -201,8 +201,8 @@ func onApproval(c Config, log *slog.Logger) func(vault.Approval) {
 	return func(a vault.Approval) { c.Approving(a, howToApprove(a.ID)) }
 }
 
-// warnOfApproval tells the user what to do for a human's approval, and now
-// and then how long is left for it.
+// warnOfApproval tells the user how to approve, and every minute how much time
+// is left for it.
 func warnOfApproval(log *slog.Logger) func(vault.Approval) {
 	const repeat = time.Minute
 	var leftThen time.Duration // at the last warning
@@ -217,7 +217,7 @@ func warnOfApproval(log *slog.Logger) func(vault.Approval) {
 }
 
 // howToApprove is the command that approves, to be pasted into a shell: so
-// only for an id that means nothing there.
+// only for an id without a meaning there.
 func howToApprove(id string) string {
 	strange := func(r rune) bool {
 		return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-", r)

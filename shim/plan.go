@@ -88,8 +88,8 @@ func appendError(es exit.Errors, e *exit.Error) exit.Errors {
 	return es
 }
 
-// loadBindings collects what there is to fetch. asked is false if nobody asked
-// for anything at all, which is another thing than nothing being left to fetch.
+// loadBindings collects what there is to fetch. asked is false if no secret was
+// asked for at all, which is not the same as nothing being left to fetch.
 func (p *plan) loadBindings(budget *budget) (asked bool, problems exit.Errors) {
 	mapped, asked, problems := readMapping(p.cfg, budget)
 	p.names = make(map[string]bool, len(mapped))
@@ -131,9 +131,9 @@ func readMapping(c Config, budget *budget) (bindings []mapping.Binding, found bo
 	return bindings, true, problems
 }
 
-// mappingFile returns the mapping to read, "" for none. One that nobody named
-// must not take the place of what somebody has set up: a cloned repository or
-// a folder of uploads may bring it along.
+// mappingFile returns the mapping to read, "" for none. One that was not named
+// must not take the place of what the user has set up: a cloned repository or
+// a folder of uploads may contain one.
 func (c *Config) mappingFile() (string, *exit.Error) {
 	if c.MappingFile != "" {
 		return c.MappingFile, nil
@@ -159,7 +159,7 @@ func (c *Config) mappingFile() (string, *exit.Error) {
 	return localMapping, nil
 }
 
-// checkUnnamed refuses protected names in a mapping that nobody named.
+// checkUnnamed refuses protected names in a mapping that was not named.
 func checkUnnamed(bindings []mapping.Binding) exit.Errors {
 	var problems exit.Errors
 	for _, b := range bindings {

@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// protectedNames are set by nobody who can only write a secret into a
-// namespace, nor by a mapping that nobody named: they decide how programs
-// start, what code they load, whom they trust or where they send traffic. A
-// name that ends in * stands for all that begin so, where honest names do not.
-// The list cannot be complete.
+// protectedNames are the variables that a secret imported from a namespace must
+// not set, nor a mapping that was not named: they decide how programs start,
+// what code they load, whom they trust or where they send traffic. A name that
+// ends in * stands for a prefix that no ordinary variable has. The list cannot
+// be complete.
 var protectedNames = []struct{ why, names string }{
 	{"where programs are found", "PATH PATHEXT CDPATH PWD GETCONF_DIR"},
 	{"whose settings and plugins are read", "HOME USERPROFILE APPDATA XDG_CONFIG_HOME XDG_CONFIG_DIRS XDG_DATA_HOME XDG_DATA_DIRS"},
@@ -134,7 +134,7 @@ var protectedNames = []struct{ why, names string }{
 	{"how ass-exec works", "ASS_*"},
 }
 
-// protection is the table by name and by prefix, made only where it is asked.
+// protection is the table by name and by prefix, made only when it is needed.
 var protection = sync.OnceValues(func() (names, prefixes map[string]string) {
 	names, prefixes = make(map[string]string), make(map[string]string)
 	for _, line := range protectedNames {

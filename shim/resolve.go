@@ -104,7 +104,7 @@ func valueOf(r mapping.Reference, result vault.Result) (v, plain string, err err
 	return "", "", errors.New("the secret is empty")
 }
 
-// log tells, without the value, where a variable's value comes from.
+// log says where the value of a variable comes from, without the value.
 func (r resolution) log(log *slog.Logger) {
 	if len(r.errs) > 0 || r.absent {
 		return

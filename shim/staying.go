@@ -10,9 +10,9 @@ import (
 	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
-// checkPIDs refuses what the service manager meant for the process it started.
-// A command that is our child would not find itself in it. Of LISTEN_PIDFDID
-// nothing needs to be said: it only narrows what LISTEN_PID names.
+// checkPIDs refuses variables that the service manager meant for the process it
+// started: a command that is our child has another PID. LISTEN_PIDFDID needs no
+// check, as it only narrows what LISTEN_PID names.
 func (c *Config) checkPIDs() exit.Errors {
 	var problems exit.Errors
 	for _, name := range []string{"LISTEN_PID", "WATCHDOG_PID"} {
@@ -27,8 +27,8 @@ func (c *Config) checkPIDs() exit.Errors {
 	return problems
 }
 
-// checkModes refuses a file for other users whose path leads through our /proc,
-// which the kernel opens to our own user alone.
+// checkModes refuses a file for other users whose path is in our /proc, which
+// the kernel opens to our own user alone.
 func (c *Config) checkModes(bindings []mapping.Binding) exit.Errors {
 	var problems exit.Errors
 	for _, b := range bindings {

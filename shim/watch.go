@@ -14,10 +14,10 @@ import (
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
-// maxBackOff bounds, in intervals, how seldom a vault in trouble is asked.
+// maxBackOff is the longest time between polls of a failing vault, in intervals.
 const maxBackOff = 16
 
-// errWatchEnds is a failure after which looking again would ask a human anew.
+// errWatchEnds is a failure after which another poll would ask a human again.
 var errWatchEnds = errors.New("the secrets are no longer watched")
 
 // Watcher looks for new versions of a command's secrets.
@@ -30,15 +30,15 @@ type Watcher struct {
 }
 
 func newWatcher(p plan, session *vault.Session, first snapshot, log *slog.Logger) *Watcher {
-	// Who waits for a start is warned of every retry; a command that runs
-	// waits for nothing.
+	// Retries are worth a warning where they hold up a start, and here they
+	// hold up nothing.
 	session.Quiet()
 	return &Watcher{p: p, session: session, log: log, last: fingerprints(first), wait: sleep}
 }
 
-// Run looks at the secrets about once in an interval until ctx ends, and calls
-// act with a command that has all of the new ones. It never does with less: a
-// vault that is down, denies or answers rubbish leads to one warning and to
+// Run polls the secrets about once in an interval until ctx ends, and calls act
+// with a command that has all of the new ones, never with fewer: a vault that
+// is down, denies access or sends an invalid reply leads to one warning and to
 // longer intervals.
 func (w *Watcher) Run(ctx context.Context, act func(*Start)) {
 	defer w.session.Close()
@@ -94,8 +94,8 @@ func (w *Watcher) poll(ctx context.Context) (*Start, error) {
 	return start, err
 }
 
-// failure finds what keeps a poll from telling anything. A secret that does
-// not exist is an answer like any other, and the fetch's business.
+// failure returns what makes a poll inconclusive. That a secret does not exist
+// is an answer like any other, and left to complete.
 func (w *Watcher) failure(polled snapshot) error {
 	var failed []*vault.Error
 	for _, r := range polled.secrets {
@@ -116,8 +116,8 @@ func (w *Watcher) failure(polled snapshot) error {
 	return nil
 }
 
-// fingerprints identify the state of every secret of a poll: of those of a
-// namespace the listing's version, which costs one request for all of them.
+// fingerprints identify the state of every secret of a poll: for those of a
+// namespace by the listing's version, which costs one request for all of them.
 func fingerprints(polled snapshot) map[string]string {
 	prints := make(map[string]string)
 	for ref, r := range polled.secrets {

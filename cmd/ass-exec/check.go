@@ -15,10 +15,10 @@ import (
 // well. Its status is a real run's.
 func check(watch *signalWatch, cfg shim.Config, stdout io.Writer, report *reporter) int {
 	process.DisableCoreDumps() // for good: no command follows
-	report.waits(&cfg)
+	report.showApprovals(&cfg)
 	result, err := shim.Check(watch.start, cfg, versionString(), report.log)
 	if sig := watch.received(); sig != 0 {
-		report.stopped(sig)
+		report.printStopped(sig)
 		watch.die(sig)
 	}
 	report.wait.stop()
@@ -31,7 +31,7 @@ func check(watch *signalWatch, cfg shim.Config, stdout io.Writer, report *report
 		writeTable(stdout, result)
 	}
 	annotate(stdout, cfg, err)
-	report.tell(err, result.ExitCode)
+	report.printErrors(err, result.ExitCode)
 	return result.ExitCode
 }
 

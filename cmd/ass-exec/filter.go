@@ -13,7 +13,7 @@ import (
 )
 
 // outputFilter is between the command's output and ours, and replaces secrets
-// in it. A nil one is not.
+// in it. Without --mask it is nil.
 type outputFilter struct {
 	filter         *mask.Filter
 	stdout, stderr *os.File // where the command writes; nil for a terminal, which is left alone
@@ -50,8 +50,8 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
-// warn says once that what goes to a terminal is not masked: nobody sees that
-// before the secret stands there.
+// warn says once that what goes to a terminal is not masked: otherwise nobody
+// would notice before a secret is on the screen.
 func (f *outputFilter) warn(report *reporter) {
 	switch {
 	case f.stdout == nil && f.stderr == nil:

@@ -13,11 +13,11 @@ import (
 	"github.com/agent-secret-store/ass-exec/shim/process"
 )
 
-// lint tells what is wrong with the mapping and with what it names.
+// lint reports what is wrong with the mapping and with what it names.
 func lint(watch *signalWatch, cfg shim.Config, stdout io.Writer, report *reporter) int {
 	err := shim.Lint(watch.start, cfg, report.log)
 	if sig := watch.received(); sig != 0 {
-		report.stopped(sig)
+		report.printStopped(sig)
 		watch.die(sig)
 	}
 	annotate(stdout, cfg, err)

@@ -73,10 +73,10 @@ func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (
 // secrets. Without an error the status is the command's.
 func start(watch *signalWatch, cfg shim.Config, parent *parent, report *reporter) (int, error) {
 	allowCores := process.DisableCoreDumps()
-	report.waits(&cfg)
+	report.showApprovals(&cfg)
 	cmd, watcher, err := shim.Prepare(watch.start, cfg, versionString(), report.log)
 	if sig := watch.received(); sig != 0 {
-		report.stopped(sig)
+		report.printStopped(sig)
 		watch.die(sig)
 	}
 	report.wait.stop()

@@ -20,7 +20,7 @@ import (
 
 // reporter is the only writer to stderr. Its rules: every line begins with
 // ass-exec and its kind; lower case, no final period; nothing on success
-// unless it is asked for; no value, token, key or body, ever; control
+// unless it was asked for; no value, token, key or body, ever; control
 // characters escaped, whoever they come from.
 type reporter struct {
 	w    io.Writer
@@ -55,7 +55,7 @@ type stderrWriter struct {
 
 	mu    sync.Mutex
 	lines chan line
-	late  chan struct{} // of a line that is no longer waited for
+	late  chan struct{} // closed once the line that nobody waits for is written
 }
 
 type line struct {
@@ -64,13 +64,13 @@ type line struct {
 }
 
 const (
-	stderrPatience = 300 * time.Millisecond // what reads is busy, at most
+	stderrPatience = 300 * time.Millisecond // for a reader that is busy
 	stderrBacklog  = 64                     // lines; more are dropped
 )
 
 // Write waits until b is written, so that it comes before what the command
-// writes, but not for long, and not at all behind a line that is stuck: those
-// are written when stderr takes them, if that is before the end.
+// writes, but not for long, and not at all while an earlier line is stuck: such
+// lines are written when stderr takes them, if that is before the end.
 func (w *stderrWriter) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -108,16 +108,16 @@ func (w *stderrWriter) run() {
 	}
 }
 
-// failure tells everything that is wrong and returns the exit status for it.
+// failure prints everything that is wrong and returns the exit status for it.
 func (r *reporter) failure(err error) int {
 	status := exit.Status(err)
-	r.tell(err, status)
+	r.printErrors(err, status)
 	return status
 }
 
-// tell tells everything that is wrong. A hint that several failures in a row
-// share is told once, after the last.
-func (r *reporter) tell(err error, status int) {
+// printErrors prints everything that is wrong. A hint that several failures in a
+// row share is printed once, after the last.
+func (r *reporter) printErrors(err error, status int) {
 	es := exit.AsErrors(err)
 	for i, e := range es {
 		hint := e.Hint
@@ -128,9 +128,9 @@ func (r *reporter) tell(err error, status int) {
 			r.log.Error(e.Msg, jsonAttrs(hint, status)...)
 			continue
 		}
-		r.line("error", e.Msg)
+		r.printLine("error", e.Msg)
 		if hint != "" {
-			r.line("hint", hint)
+			r.printLine("hint", hint)
 		}
 	}
 }
@@ -143,7 +143,7 @@ func jsonAttrs(hint string, status int) []any {
 	return attrs
 }
 
-// bug tells where a panic of ours came from: the functions and lines of the
+// bug prints where a panic of ours came from: the functions and lines of the
 // stack, but neither the panic's text nor the arguments.
 func (r *reporter) bug(stack []byte) int {
 	e := exit.InternalError()
@@ -155,15 +155,15 @@ func (r *reporter) bug(stack []byte) int {
 	return r.failure(e)
 }
 
-// waits has cfg show on a terminal how long it waits for a human.
-func (r *reporter) waits(cfg *shim.Config) {
+// showApprovals has cfg show on a terminal how long it waits for a human.
+func (r *reporter) showApprovals(cfg *shim.Config) {
 	if r.wait != nil {
 		cfg.Approving, cfg.Approved = r.wait.show, func() { r.wait.stop() }
 	}
 }
 
-// stopped tells of a signal that ended the fetching.
-func (r *reporter) stopped(s syscall.Signal) {
+// printStopped prints which signal ended the fetching.
+func (r *reporter) printStopped(s syscall.Signal) {
 	msg := fmt.Sprintf("stopped by signal %d (%s) before the command was started", int(s), s)
 	if id := r.wait.stop(); id != "" {
 		msg += "; the approval request stays open: " + id
@@ -172,10 +172,10 @@ func (r *reporter) stopped(s syscall.Signal) {
 		r.log.Error(msg, jsonAttrs("", 128+int(s))...)
 		return
 	}
-	r.line("error", msg)
+	r.printLine("error", msg)
 }
 
-func (r *reporter) line(kind, msg string) { writeLine(r.w, kind, msg) }
+func (r *reporter) printLine(kind, msg string) { writeLine(r.w, kind, msg) }
 
 func writeLine(w io.Writer, kind, msg string) {
 	// A broken stderr must not keep anything from going on.

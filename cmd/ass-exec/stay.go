@@ -49,7 +49,7 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Start, watcher *shim.Wa
 		change(supervisor, cfg.OnChange, fresh, report)
 	})
 	started := cmd.ByShell()
-	// It holds no secret any longer, nor do we what it took to fetch them.
+	// Drops the secrets, and with them what it took to fetch them.
 	*cmd = shim.Start{Command: process.Command{Path: cmd.Path, Argv: cmd.Argv, SecretPath: cmd.SecretPath}}
 	debug.FreeOSMemory()
 	status, err := supervisor.Run(started)
@@ -61,7 +61,7 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Start, watcher *shim.Wa
 	return status, err
 }
 
-// change does what new secrets are to lead to.
+// change does what --on-change says once the secrets are new.
 func change(s *supervise.Supervisor, what string, fresh *shim.Start, report *reporter) {
 	report.log.Warn("the secrets have changed: " + what)
 	switch what {
