@@ -97,6 +97,21 @@ func TestPipeWithoutAnEndIsBoundedByTheBudgetAndByASignal(t *testing.T) {
 	}
 }
 
+func TestWithoutATimeoutThereIsNoDeadline(t *testing.T) {
+	for _, timeout := range []time.Duration{0, time.Hour} {
+		budget := newBudget(timeout, t.Context)
+		ctx, stop := budget.bounded()
+		_, bounded := ctx.Deadline()
+		if ctx.Err() != nil || bounded != (timeout > 0) {
+			t.Errorf("%s: got %v, %v", timeout, bounded, ctx.Err())
+		}
+		stop()
+		if budget.spent <= 0 || budget.left() > timeout {
+			t.Errorf("%s: got %s spent, %s left", timeout, budget.spent, budget.left())
+		}
+	}
+}
+
 func TestFIFOIsNoCommand(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o700); err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/vault"
 )
 
 // Somebody may have put the key itself where its file belongs.
@@ -18,6 +19,19 @@ func TestKeyInThePlaceOfItsFileIsNotQuoted(t *testing.T) {
 		_, err := agentKey(cfg, newBudget(0, nil))
 		if err == nil || err.Code != exit.Config || err.Hint != hint || !strings.HasPrefix(err.Msg, "ASS_AGENT_KEY_FILE: ") || strings.Contains(err.Msg, key) {
 			t.Errorf("%.40s: got %+v", key, err)
+		}
+	}
+}
+
+func TestKeyIsOfPrintableASCII(t *testing.T) {
+	for _, key := range []string{"!", "~", "!~"} {
+		if got, err := agentKey(Config{Key: vault.NewSecret(" " + key + "\n")}, newBudget(0, nil)); err != nil || got.Reveal() != key {
+			t.Errorf("%q: got %q, %v", key, got.Reveal(), err)
+		}
+	}
+	for _, key := range []string{"a b", "a\x1fb", "a\x7fb", "a\u00a0b", "a\xffb"} {
+		if got, err := agentKey(Config{Key: vault.NewSecret(key)}, newBudget(0, nil)); err == nil || err.Msg != "ASS_AGENT_KEY holds a character that no agent key has" {
+			t.Errorf("%q: got %q, %v", key, got.Reveal(), err)
 		}
 	}
 }

@@ -2,12 +2,14 @@ package shim
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/vault"
 )
 
 func keyCommand(command string) Config {
@@ -65,6 +67,24 @@ func TestKeyCommandThatFailsIsNamedAndNotQuoted(t *testing.T) {
 		_, err := agentKey(keyCommand(test.command), newBudget(time.Minute, context.Background))
 		if err == nil || err.Code != exit.Config || err.Msg != test.msg || err.Hint != test.hint || strings.Contains(err.Msg, "canary") {
 			t.Errorf("%s: got %+v", test.command, err)
+		}
+	}
+}
+
+// The command that is run has the key, and is not to ask for it again.
+func TestKeptKeyTakesThePlaceOfItsCommand(t *testing.T) {
+	for _, tt := range []struct {
+		keep    bool
+		command string
+		want    string // assignments
+	}{
+		{true, "pass show k", "[{ASS_AGENT_KEY_COMMAND  true} {ASS_AGENT_KEY key false}]"},
+		{true, "", "[]"},
+		{false, "pass show k", "[]"},
+	} {
+		p := plan{cfg: Config{KeepAgentKey: tt.keep, KeyCommand: tt.command}, key: vault.NewSecret("key")}
+		if got := fmt.Sprint(keyOfCommand(p)); got != tt.want {
+			t.Errorf("%v, %q: got %s, want %s", tt.keep, tt.command, got, tt.want)
 		}
 	}
 }

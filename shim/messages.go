@@ -76,7 +76,7 @@ func tokenHint(c Config, e *vault.Error) string {
 	host := c.URL.Host
 	switch e.Reason {
 	case vault.Unavailable:
-		return fmt.Sprintf("check that %s is right (--api-url) and can be reached from here%s; --timeout is %s", host, proxyHint(c.URL), c.Timeout)
+		return fmt.Sprintf("check that %s is right (--api-url) and can be reached from here%s; --timeout is %s", host, proxyHint(c.URL, http.ProxyFromEnvironment), c.Timeout)
 	case vault.Denied:
 		if e.Op == vault.OpApproval && e.Status == 0 {
 			return "ask the person who denied it, or ask for no sensitive secret"
@@ -130,8 +130,8 @@ func badProxyHint(scheme string, err error) string {
 }
 
 // proxyHint names the proxy that the vault is asked through, if any.
-func proxyHint(u *url.URL) string {
-	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u})
+func proxyHint(u *url.URL, proxyOf func(*http.Request) (*url.URL, error)) string {
+	proxy, err := proxyOf(&http.Request{URL: u})
 	if err != nil || proxy == nil {
 		return ""
 	}

@@ -3,8 +3,12 @@ package shim
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -46,17 +50,44 @@ level=WARN msg="cut; trying again in 1ms"
 
 func TestHintFitsWhatIsWrongWithACertificate(t *testing.T) {
 	for _, tt := range []struct {
-		err  error
-		want string
+		err           error
+		vaults, proxy string // hints, if it is the vault's certificate, or the proxy's
 	}{
-		{x509.HostnameError{Host: "h", Certificate: &x509.Certificate{}}, "check --api-url: "},
-		{x509.CertificateInvalidError{Reason: x509.Expired}, "check the clock here ("},
-		{x509.CertificateInvalidError{Reason: x509.NameMismatch}, "if the vault has an authority of its own, "},
-		{x509.UnknownAuthorityError{}, "if the vault has an authority of its own, "},
+		{x509.HostnameError{Host: "h", Certificate: &x509.Certificate{}}, "check --api-url: ", "check HTTPS_PROXY: "},
+		{x509.CertificateInvalidError{Reason: x509.Expired}, "check the clock here (", "check the clock here ("},
+		{x509.CertificateInvalidError{Reason: x509.NameMismatch}, "if the vault has an authority of its own, ", "if the proxy has an authority of its own, "},
+		{x509.UnknownAuthorityError{}, "if the vault has an authority of its own, ", "if the proxy has an authority of its own, "},
 	} {
-		e := &vault.Error{Reason: vault.Untrusted, Err: &tls.CertificateVerificationError{Err: tt.err}}
-		if got := untrustedHint(e); !strings.HasPrefix(got, tt.want) {
-			t.Errorf("%T: got %q, want %q", tt.err, got, tt.want)
+		err := error(&tls.CertificateVerificationError{Err: tt.err})
+		if got := untrustedHint(&vault.Error{Reason: vault.Untrusted, Err: err}); !strings.HasPrefix(got, tt.vaults) {
+			t.Errorf("%T: got %q, want %q", tt.err, got, tt.vaults)
+		}
+		err = &net.OpError{Op: "proxyconnect", Err: err}
+		if got := untrustedHint(&vault.Error{Reason: vault.Untrusted, Err: err}); !strings.HasPrefix(got, tt.proxy) {
+			t.Errorf("%T of a proxy: got %q, want %q", tt.err, got, tt.proxy)
+		}
+	}
+}
+
+func TestHintNamesTheProxyWithoutItsPassword(t *testing.T) {
+	u := &url.URL{Scheme: "https", Host: "vault.example"}
+	for _, tt := range []struct {
+		proxy *url.URL
+		err   error
+		want  string
+	}{
+		{&url.URL{Scheme: "http", Host: "proxy.example:3128", User: url.UserPassword("u", "hunter2")}, nil, " through the proxy proxy.example:3128 (HTTPS_PROXY, NO_PROXY)"},
+		{nil, nil, ""},
+		{nil, errors.New("malformed"), ""},
+	} {
+		got := proxyHint(u, func(r *http.Request) (*url.URL, error) {
+			if r.URL != u {
+				t.Errorf("asked for the proxy of %s", r.URL)
+			}
+			return tt.proxy, tt.err
+		})
+		if got != tt.want {
+			t.Errorf("%v, %v: got %q, want %q", tt.proxy, tt.err, got, tt.want)
 		}
 	}
 }

@@ -32,6 +32,7 @@ func watch(t *testing.T, v *testVault, mapping string, args ...string) *testWatc
 	t.Helper()
 	w := &testWatch{t: t, vault: v, waits: make(chan time.Duration), polls: make(chan struct{}), done: make(chan struct{})}
 	cfg := configFor(t, mapping, v.environ, append(args, "--watch=1h", "--timeout=10s")...)
+	cfg.Approving = func(a vault.Approval, _ string) { _ = v.Decide(a.ID, "approved") }
 	start, watcher, err := Prepare(t.Context, cfg, "test", logTo(&w.log, slog.LevelWarn))
 	if err != nil {
 		t.Fatal(err)
@@ -117,6 +118,9 @@ func TestWatchPollsOnceAndActsOnWhatItPolled(t *testing.T) {
 			t.Errorf("%s: got %d starts, %s; want %d, %s", tt.path, len(w.starts), w.last(), starts, tt.env)
 		}
 	}
+	if w.log.Len() > 0 {
+		t.Errorf("got %s", &w.log)
+	}
 }
 
 // Of several secrets one is changed and another is gone: nothing is done until
@@ -162,6 +166,48 @@ func TestWatchAsksAVaultInTroubleLessAndLess(t *testing.T) {
 		"\nlevel=WARN msg=\"checking for new secrets works again\"\n"
 	if got := w.log.String(); got != want || len(w.starts) != 1 {
 		t.Errorf("got %d starts,\n%swant 1,\n%s", len(w.starts), got, want)
+	}
+}
+
+// A start warns of it: there somebody waits.
+func TestWatchWarnsOfNoRetry(t *testing.T) {
+	v := newVault(t, devvault.Config{})
+	v.Put("a/X", "1")
+	w := watch(t, v, "X=a/X\n")
+	n := len(v.Requests())
+	v.Inject(devvault.Fault{Endpoint: "secrets", Kind: "status", Status: 503, RetryAfter: "0", Count: 1})
+	w.poll()
+	if got := strings.Join(v.asked(n), ", "); got != "GET /secrets/a/X 503, GET /secrets/a/X 200" {
+		t.Errorf("got %s", got)
+	}
+	if w.log.Len() > 0 {
+		t.Errorf("got %s", &w.log)
+	}
+}
+
+// Another token would take a human's approval again, and nobody looks out for
+// the request.
+func TestWatchEndsWithATokenThatAHumanApproved(t *testing.T) {
+	v := newVault(t, devvault.Config{TokenMaxUses: 2})
+	v.PutTier("a/X", "1", "sensitive")
+	w := watch(t, v, "X=a/X\n")
+	v.Inject(devvault.Fault{Endpoint: "secrets", Kind: "status", Status: 403, Count: 1})
+	w.poll() // which is no reason to end
+	w.poll()
+	w.polls <- struct{}{}
+	select {
+	case <-w.done:
+	case <-w.waits:
+		t.Error("the watch goes on")
+	}
+	want := `level=WARN msg="checking for new secrets failed: access denied (403): Forbidden; the command keeps those it has"` +
+		"\nlevel=WARN msg=\"checking for new secrets works again\"" +
+		"\nlevel=WARN msg=\"a new token needs a human's approval: the secrets are no longer watched: the command keeps those it has\"\n"
+	if got := w.log.String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if n := len(v.Approvals()); n != 1 {
+		t.Errorf("got %d approvals", n)
 	}
 }
 
