@@ -101,8 +101,12 @@ func listError(l listing) *exit.Error {
 			Hint: "check the spelling of --namespace, with ass secrets list " + l.namespace,
 		}
 	}
-	return &exit.Error{
-		Code: codeOf(l.err.Reason), Msg: fmt.Sprintf("namespace %s: %v", l.namespace, l.err), Err: l.err,
-		Hint: "listing needs the scope " + vault.ReadScope(l.namespace+"/*") + "; a mapping file does not need it",
+	hint := readHint(l.err.Reason)
+	switch l.err.Reason {
+	case vault.Denied:
+		hint = "listing needs the scope " + vault.ReadScope(l.namespace+"/*") + "; a mapping file does not need it"
+	case vault.Protocol:
+		hint += "; a mapping file does not need the listing"
 	}
+	return &exit.Error{Code: codeOf(l.err.Reason), Msg: fmt.Sprintf("namespace %s: %v", l.namespace, l.err), Err: l.err, Hint: hint}
 }

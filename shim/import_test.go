@@ -48,7 +48,15 @@ func TestListedSecretsBecomeVariables(t *testing.T) {
 		},
 		{
 			[]listing{{namespace: "ns", err: &vault.Error{Reason: vault.Protocol, Text: "text"}}, list("b", "b/B")},
-			"B=b/B (namespace b)", "76 namespace ns: text | listing needs the scope secrets:read:ns/*; a mapping file does not need it",
+			"B=b/B (namespace b)", "76 namespace ns: text | check --api-url, and whether there is a proxy in front of the vault; a mapping file does not need the listing",
+		},
+		{
+			[]listing{{namespace: "ns", err: &vault.Error{Reason: vault.Denied, Text: "text"}}},
+			"", "77 namespace ns: text | listing needs the scope secrets:read:ns/*; a mapping file does not need it",
+		},
+		{
+			[]listing{{namespace: "ns", err: &vault.Error{Reason: vault.Unavailable, Text: "text"}}},
+			"", "69 namespace ns: text | the vault gave a token and then failed: see its status, or raise --timeout",
 		},
 	} {
 		p := plan{bindings: mapped, names: map[string]bool{"MAPPED": true, "MINE": true}, preserved: map[string]bool{"KEPT": true, "EMPTY": false}}

@@ -147,22 +147,32 @@ func secretError(b mapping.Binding, ref vault.Ref, e *vault.Error) *exit.Error {
 		out.Hint = "check the spelling, with ass secrets list " + ref.Namespace() + ", or make it " + b.Lenient()
 	case vault.Denied:
 		out.Hint = "let the agent read " + ref.Namespace() + "; if the token expired or was used up, raise --token-ttl"
-	case vault.Unavailable:
-		out.Hint = "the vault gave a token and then failed: see its status, or raise --timeout"
-	case vault.Protocol:
-		out.Hint = "check --api-url, and whether there is a proxy in front of the vault"
-	case vault.Pending:
-		out.Hint = "a new token needs a human's approval: start again"
-	case vault.Untrusted, vault.BadRoots:
-		out.Hint = "check --ca-file and the clock: the vault's certificate was valid a moment ago"
-	case vault.BadProxy:
-		out.Hint = "check user and password in the proxy's URL: they worked a moment ago"
-	case vault.TooMuch:
-		out.Hint = "map fewer secrets per start, or smaller ones"
-	case vault.Bug:
-		out.Hint = exit.InternalError().Hint
+	default:
+		out.Hint = readHint(e.Reason)
 	}
 	return out
+}
+
+// readHint says what to do about a failure after there was a token, where that
+// is the same for a secret and a listing.
+func readHint(r vault.Reason) string {
+	switch r {
+	case vault.Unavailable:
+		return "the vault gave a token and then failed: see its status, or raise --timeout"
+	case vault.Protocol:
+		return "check --api-url, and whether there is a proxy in front of the vault"
+	case vault.Pending:
+		return "a new token needs a human's approval: start again"
+	case vault.Untrusted, vault.BadRoots:
+		return "check --ca-file and the clock: the vault's certificate was valid a moment ago"
+	case vault.BadProxy:
+		return "check user and password in the proxy's URL: they worked a moment ago"
+	case vault.TooMuch:
+		return "map fewer secrets per start, or smaller ones"
+	case vault.Bug:
+		return exit.InternalError().Hint
+	}
+	return ""
 }
 
 func dataError(b mapping.Binding, ref vault.Ref, err error) *exit.Error {
