@@ -219,7 +219,7 @@ func TestStatusThatMayPassIsTriedAgain(t *testing.T) {
 	for status, want := range map[int]string{
 		408: "Request Timeout (408)", 425: "Too Early (425)", 429: "Too Many Requests (429)",
 		500: "Internal Server Error (500)", 502: "Bad Gateway (502)", 503: "Service Unavailable (503)", 504: "Gateway Timeout (504)",
-		522: "status 522 (522)", 599: "status 599 (599)", // a CDN's own
+		522: "with an unknown status (522)", 599: "with an unknown status (599)", // a CDN's own
 	} {
 		got, retried := readReply(t, 2, status, `{"error":"m"}`)
 		if got.Err != nil || got.Value.Reveal() != canaryValue || len(retried) != 2 {
