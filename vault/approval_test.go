@@ -98,6 +98,8 @@ func TestApprovalsEndAsTheHumanDecides(t *testing.T) {
 		{"429 while polling", []string{`429 {}`, `{"status":"approved","token":"t"}`}, []string{needsApproval}, time.Minute, 0, "", 3, 42 * time.Second},
 		{"503 while polling", []string{`503 x`, `{"status":"approved","token":"t"}`}, []string{needsApproval}, time.Minute, 0, "", 3, 5 * time.Second},
 		{"no such endpoint", []string{`404 {"detail":"Not Found"}`}, []string{needsApproval}, time.Minute, Pending, "the vault does not show agents the state of an approval", 2, 2 * time.Second},
+		{"no such method", []string{`405 {}`}, []string{needsApproval}, time.Minute, Pending, "the vault does not show agents the state of an approval", 2, 2 * time.Second},
+		{"not allowed", []string{`403 {}`}, []string{needsApproval}, time.Minute, Denied, "access denied", 2, 2 * time.Second},
 		{"no id", nil, []string{`{"requires_approval":true}`}, time.Minute, Pending, "a human's approval is needed", 1, 0},
 		{"not waited for", nil, []string{needsApproval}, 0, Pending, "a human's approval is needed", 1, 0},
 	} {

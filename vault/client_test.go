@@ -198,7 +198,9 @@ func TestStatusSaysWhatAFailureIs(t *testing.T) {
 		{"not found, other envelope", 404, `{"detail":"no"}`, NotFound, "not found (404): no"},
 		{"not found by a proxy", 404, "<html>", Protocol, "unexpected reply Not Found (404)"},
 		{"not found by a gateway", 404, `{"message":"no Route matched"}`, Protocol, "unexpected reply Not Found (404): no Route matched"},
+		{"a proxy that wants a password", 407, ``, BadProxy, "the proxy answered Proxy Authentication Required (407)"},
 		{"conflict", 409, `{}`, Protocol, "unexpected reply Conflict (409)"},
+		{"validation of nothing", 422, `{"detail":[],"message":"m"}`, Protocol, "unexpected reply Unprocessable Entity (422): m"},
 		{"validation", 422, `{"detail":[{"loc":["query","ttl"],"msg":"bad","type":"t"}]}`, Protocol, "unexpected reply Unprocessable Entity (422): query ttl: bad"},
 		{"not implemented", 501, ``, Protocol, "unexpected reply Not Implemented (501)"},
 		{"no status of HTTP", 600, `{"error":"m"}`, Protocol, "unexpected reply with an unknown status (600): m"},
@@ -246,10 +248,14 @@ func TestTokenRepliesAreClassified(t *testing.T) {
 		{"approval named .", `{"requires_approval":true,"approval_id":"."}`, Protocol, "the approval id in the reply is not valid"},
 		{"approval named ..", `{"requires_approval":true,"approval_id":".."}`, Protocol, "the approval id in the reply is not valid"},
 		{"approval named by the key", `{"requires_approval":true,"approval_id":"x` + canaryKey + `"}`, Protocol, "the approval id in the reply is not valid"},
+		{"approval with a long name", `{"requires_approval":true,"approval_id":"` + strings.Repeat("x", maxMessage) + `"}`, Pending, "a human's approval is needed"},
 		{"approval with a novel for a name", `{"requires_approval":true,"approval_id":"` + strings.Repeat("x", maxMessage+1) + `"}`, Protocol, "the approval id in the reply is not valid"},
 		{"no token", `{"requires_approval":false}`, Protocol, "the reply has no token"},
 		{"empty token", `{"token":""}`, Protocol, "the reply has no token"},
+		{"token of every character that a header takes", `{"token":"!Az09~"}`, 0, ""},
 		{"token that ends a header", `{"token":"a\r\nX: y"}`, Protocol, "the token in the reply cannot be sent in a header"},
+		{"token with a blank", `{"token":"a b"}`, Protocol, "the token in the reply cannot be sent in a header"},
+		{"token with a DEL", `{"token":"a\u007f"}`, Protocol, "the token in the reply cannot be sent in a header"},
 	} {
 		t.Run(tt.claim, func(t *testing.T) {
 			c, _ := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, tt.body) }))

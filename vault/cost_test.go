@@ -36,17 +36,26 @@ func (l *counting) Accept() (net.Conn, error) {
 func devClient(t testing.TB, h2 *http.HTTP2Config, cfg devvault.Config) (*Client, *devvault.Server, *counting) {
 	t.Helper()
 	v := devvault.New(cfg)
+	c, l := tlsClient(t, h2, v)
+	t.Cleanup(v.Close) // before the server, which waits for its requests
+	c.Key = NewSecret(v.AgentKey())
+	return c, v, l
+}
+
+// tlsClient talks to a handler over TLS, and over HTTP/1.1 without h2.
+func tlsClient(t testing.TB, h2 *http.HTTP2Config, h http.Handler) (*Client, *counting) {
+	t.Helper()
 	cert, ca, err := devvault.Certificate("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewUnstartedServer(v)
+	s := httptest.NewUnstartedServer(h)
 	l := &counting{Listener: s.Listener}
 	s.Listener = l
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 	s.EnableHTTP2, s.Config.HTTP2 = h2 != nil, h2
 	s.StartTLS()
-	t.Cleanup(func() { v.Close(); s.CloseClientConnections(); s.Close() })
+	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
 	u, err := url.Parse(s.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +65,7 @@ func devClient(t testing.TB, h2 *http.HTTP2Config, cfg devvault.Config) (*Client
 		pool.AppendCertsFromPEM(ca)
 		return pool, nil
 	}
-	return &Client{URL: u, Key: NewSecret(v.AgentKey()), Roots: roots, UserAgent: "ass-exec/test", TokenTTL: time.Minute, Timeout: time.Minute}, v, l
+	return &Client{URL: u, Key: NewSecret(canaryKey), Roots: roots, UserAgent: "ass-exec/test", TokenTTL: time.Minute, Timeout: time.Minute}, l
 }
 
 func fill(v *devvault.Server, n int) (refs []Ref, scopes []string) {

@@ -140,6 +140,7 @@ func TestListingIsWholeOrAnError(t *testing.T) {
 		{"secrets, without a namespace", map[string]string{"namespace=ns": `{"secrets":[{"key":"A"},{"key":"deep/B"}]}`}, "ns/A ns/deep/B"},
 		{"nothing", map[string]string{"namespace=ns": `{"items":[]}`}, ""},
 		{"no list", map[string]string{"namespace=ns": `{}`}, "the reply has no list of secrets"},
+		{"a listing of another", map[string]string{"namespace=ns": `{"namespace":"n","items":[]}`}, "the listing is for a different namespace"},
 		{"null", map[string]string{"namespace=ns": `{"items":null}`}, "the reply has no list of secrets"},
 		{"another namespace", map[string]string{"namespace=ns": `{"items":[` + item("nsx", "A") + `]}`}, "the listing has an item outside ns: it is in another namespace"},
 		{"a way out", map[string]string{"namespace=ns": `{"items":[` + item("ns/../etc", "A") + `]}`}, "the listing has an item outside ns: a path cannot have a . or .. segment"},
@@ -183,7 +184,7 @@ func TestListingIsWholeOrAnError(t *testing.T) {
 // A string without an escape is not decoded; what stands around it is not part
 // of it.
 func TestPlainStringIsWhatJSONDecodes(t *testing.T) {
-	for _, s := range []string{`""`, `"x"`, `"grüße"`, `" blanks "`, `"\u0041"`, `"\\"`, `"a\"b"`} {
+	for _, s := range []string{`""`, `"x"`, `"grüße"`, `" blanks "`, `"\u0041"`, `"\\"`, `"a\"b"`, `"\ufffd�\uFFFD"`} {
 		var want string
 		if err := json.Unmarshal([]byte(s), &want); err != nil {
 			t.Fatal(err)

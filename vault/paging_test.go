@@ -48,6 +48,7 @@ func TestEverySignOfPagingIsSeen(t *testing.T) {
 		`{"limit":2}`,
 		`{"page_size":"2"}`,
 		`{"has_more":false,"total":3}`,
+		`{"a":{"b":{"next":"x"}}}`,
 	} {
 		if !pagedWithTwo(body) {
 			t.Errorf("%s: no sign of paging is seen", body)
@@ -60,6 +61,7 @@ func TestWholeListingShowsNoSignOfPaging(t *testing.T) {
 		`{}`,
 		`{"namespace":"next/app","value_count":2,"message":"one more"}`,
 		`{"pagination":{}}`,
+		`{"a":{"b":{"c":{"next":"deeper than listings say such things"}}}}`,
 		`{"pagination":{"next_cursor":null,"has_next":false}}`,
 		`{"nextPageToken":""}`,
 		`{"has_more":"false"}`,

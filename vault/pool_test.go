@@ -4,8 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,8 +36,8 @@ func TestExtraConnectionsAreOpenedOnceAndOnlyOnLongRoundTrips(t *testing.T) {
 		rtt  time.Duration
 		want int64
 	}{
-		{minRTTForExtraConns - 1, 1},
-		{minRTTForExtraConns, 3},
+		{5*time.Millisecond - 1, 1},
+		{5 * time.Millisecond, 3},
 	} {
 		c, v, l := devClient(t, &http.HTTP2Config{}, devvault.Config{})
 		_, scopes := fill(v, 1)
@@ -189,6 +195,9 @@ func TestConnectionsAreLeftAsTheirRequestsEnd(t *testing.T) {
 		if len(s.pool.conns) != tt.kept || s.pool.http1Only != tt.http1Only {
 			t.Errorf("%d: got %d connections, http1Only %v; want %d, %v", tt.left, len(s.pool.conns), s.pool.http1Only, tt.kept, tt.http1Only)
 		}
+		if shunned := s.pool.dialer.shunned[c.URL.Host]; shunned != (tt.left == failed) {
+			t.Errorf("%d: the address is shunned: %v", tt.left, shunned)
+		}
 		s.Close()
 		if _, err := s.pool.get(t.Context(), true); err == nil {
 			t.Error("a closed pool opens a connection")
@@ -202,10 +211,109 @@ func TestTransportsAskForWhatIsSafe(t *testing.T) {
 		switch {
 		case transport.TLSClientConfig.MinVersion != tls.VersionTLS12, transport.TLSClientConfig.InsecureSkipVerify:
 			t.Error("TLS is not what it should be")
+		case transport.TLSHandshakeTimeout != 5*time.Second:
+			t.Errorf("a handshake may take %s", transport.TLSHandshakeTimeout)
 		case !transport.DisableCompression, transport.MaxResponseHeaderBytes != 64<<10:
 			t.Error("a reply is not bounded")
 		case transport.Protocols.HTTP2() != h2 || !transport.Protocols.HTTP1():
 			t.Errorf("got %s, HTTP/2 %v", transport.Protocols, h2)
 		}
 	}
+}
+
+// A proxy's refusal is an error of its own, whose text holds none of the
+// proxy's.
+func TestProxyThatRefusesIsNamed(t *testing.T) {
+	for status, want := range map[int]string{
+		200: "<nil>", 407: "the proxy proxy:3128 answered Proxy Authentication Required (407)", 299: "the proxy proxy:3128 answered status 299 (299)",
+	} {
+		err := idlePool(false, 1).transport.OnProxyConnectResponse(t.Context(), &url.URL{Host: "proxy:3128"}, nil, &http.Response{StatusCode: status, Status: canaryValue})
+		if got := fmt.Sprint(err); got != want {
+			t.Errorf("%d: got %s, want %s", status, got, want)
+		}
+	}
+}
+
+// The extra connections are for the vault's own address: a proxy may refuse
+// us, and is asked once.
+func TestOnlyADialOfTheVaultOpensExtraConnections(t *testing.T) {
+	for address, want := range map[string]int{"vault:80": 0, "proxy:3128": 2} {
+		p := idlePool(false, 100)
+		p.dialer.lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.IPv4Unspecified()}, nil
+		}
+		p.dialer.dial = func(context.Context, string, string) (net.Conn, error) {
+			c, _ := net.Pipe()
+			return c, nil
+		}
+		c, err := p.transport.DialContext(t.Context(), "tcp", address)
+		if err != nil || p.extra.n != want {
+			t.Errorf("%s: %v, %d extra connections are left to open, want %d", address, err, p.extra.n, want)
+		}
+		c.Close()
+	}
+}
+
+// Of the connections with the fewest requests, it is the oldest.
+func TestRequestGoesToTheConnectionWithTheFewest(t *testing.T) {
+	c, v, _ := devClient(t, &http.HTTP2Config{}, devvault.Config{})
+	_, scopes := fill(v, 1)
+	s, err := c.Open(t.Context(), scopes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 3 {
+		extra, err := s.pool.get(t.Context(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.pool.put(extra, reusable)
+	}
+	for i, inFlight := range []int{2, 1, 3, 1} {
+		s.pool.conns[i].inFlight = inFlight
+	}
+	for _, want := range []int{1, 3, 0, 1} {
+		best := s.pool.free()
+		if best != s.pool.conns[want] {
+			t.Fatalf("got connection %d, want %d", slices.Index(s.pool.conns, best), want)
+		}
+		best.inFlight++
+	}
+}
+
+// What a server takes at once is what it takes more plus what it has.
+func TestRequestsUnderWayAreNoRoomLost(t *testing.T) {
+	arrived, answer := make(chan bool), make(chan bool)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/v1/tokens", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"token":"t"}`) })
+	mux.HandleFunc("/v1/secrets/", func(w http.ResponseWriter, _ *http.Request) {
+		arrived <- true
+		<-answer
+		io.WriteString(w, `{"value":"v"}`)
+	})
+	c, _ := tlsClient(t, &http.HTTP2Config{MaxConcurrentStreams: 10}, mux)
+	s, err := c.Open(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var reads sync.WaitGroup
+	for range 6 {
+		reads.Go(func() { s.Read(t.Context(), []Ref{"a/B"}) })
+	}
+	for range 6 {
+		<-arrived
+	}
+	slots := 0
+	for _, slot := range s.pool.reserve(t.Context(), 20) {
+		if slot != nil {
+			slots++
+		}
+	}
+	if slots != 4 {
+		t.Errorf("got %d slots beside 6 requests on a connection of 10 streams", slots)
+	}
+	close(answer)
+	reads.Wait()
 }

@@ -58,11 +58,13 @@ func (o *object) UnmarshalJSON(b []byte) error {
 // countKeys counts the keys of a JSON object, which has to be valid, without
 // those of the objects in it.
 func countKeys(b []byte) (n int) {
-	depth, quoted := 0, false
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
+	depth, quoted, escaped := 0, false, false
+	for _, c := range b {
+		switch {
+		case escaped:
+			escaped = false
 		case c == '\\':
-			i++ // what it escapes ends nothing
+			escaped = true
 		case c == '"':
 			quoted = !quoted
 		case quoted:
@@ -93,7 +95,7 @@ func (o object) text(key string) (string, bool) {
 // plainString reports whether raw, which is valid JSON, is a string without an
 // escape: most are, and decoding one costs more than all else about it.
 func plainString(raw json.RawMessage) bool {
-	return len(raw) > 0 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0
+	return len(raw) > 0 && raw[0] == '"' && bytes.IndexByte(raw, '\\') == -1
 }
 
 // altered reports whether decoding replaced a lone surrogate, which no string
