@@ -1,11 +1,19 @@
 package vault
 
 import (
+	"context"
+	"crypto/x509"
+	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/cenkalti/backoff/v4"
 )
 
 func TestReplyIsOneMiBAtMost(t *testing.T) {
@@ -179,5 +187,105 @@ func TestTokenLivesByOurClockWhateverTheReplySays(t *testing.T) {
 				t.Errorf("expires_at %s, %s later: got %v, %d tokens; want %d", expires, after, r.Err, tokens, 1+want)
 			}
 		}
+	}
+}
+
+// A wait may end exactly with the budget: the attempt after it has no time, and
+// its failure is not told.
+func TestWaitMayTakeAllTheTimeThatIsLeft(t *testing.T) {
+	now := time.Now()
+	for _, tt := range []struct{ asked, left, want time.Duration }{
+		{10 * time.Second, 10 * time.Second, 10 * time.Second},
+		{10*time.Second + 1, 10 * time.Second, backoff.Stop},
+		{0, 0, 0},
+	} {
+		last := &Error{Reason: Unavailable, retryAfter: tt.asked}
+		p := &policy{
+			BackOff: &backoff.ZeroBackOff{}, last: &last,
+			budget: &budget{now: func() time.Time { return now }, deadline: now.Add(tt.left), firstRefusal: func() time.Time { return now }},
+		}
+		if got := p.NextBackOff(); got != tt.want {
+			t.Errorf("asked to wait %s with %s left: got %s, want %s", tt.asked, tt.left, got, tt.want)
+		}
+	}
+}
+
+// A request that is refused time and again without a time to come back is
+// spread ever wider, and each request by itself.
+func TestSpreadGrowsWithTheRefusalsOfARequest(t *testing.T) {
+	now := time.Now()
+	last := &Error{Reason: Unavailable, Status: 429}
+	var high [4]time.Duration
+	for range 3000 {
+		p := &policy{
+			BackOff: &backoff.ZeroBackOff{}, last: &last,
+			budget: &budget{now: func() time.Time { return now }, firstRefusal: func() time.Time { return now }},
+		}
+		for n := range high {
+			high[n] = max(high[n], p.NextBackOff())
+		}
+	}
+	for n, bound := range []time.Duration{800 * time.Millisecond, 3200 * time.Millisecond, 6 * time.Second, 6 * time.Second} {
+		if high[n] > bound || high[n] < bound-bound/20 {
+			t.Errorf("refusal %d: got waits to %s, want to %s", n, high[n], bound)
+		}
+	}
+}
+
+// Once the bytes of a round are spent, nothing is sent; before that, a reply of
+// no bytes is what it says.
+func TestNothingIsSentOnceARoundIsFull(t *testing.T) {
+	for received, want := range map[int64]string{maxRound: "access denied (403)", maxRound + 1: "the replies are larger than 64 MiB in total"} {
+		asked := 0
+		c, _ := testClient(t, func(w http.ResponseWriter, _ *http.Request) {
+			asked++
+			w.WriteHeader(http.StatusForbidden)
+		})
+		s, err := c.Open(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		s.budget.received.Store(received)
+		r := s.Read(t.Context(), []Ref{"a/B"})["a/B"]
+		if r.Err == nil || r.Err.Error() != want || (asked > 0) != (received <= maxRound) {
+			t.Errorf("%d bytes: got %v after %d requests, want %s", received, r.Err, asked, want)
+		}
+	}
+}
+
+// Where the token endpoint itself is missing, nothing says that a secret is.
+func TestMissingTokenEndpointIsNoMissingSecret(t *testing.T) {
+	c, _ := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, `{"error":{"message":"m"}}`)
+	}))
+	_, err := c.Open(t.Context(), nil)
+	var e *Error
+	if !errors.As(err, &e) || e.Reason != Protocol || e.Error() != "unexpected reply Not Found (404): m" {
+		t.Errorf("got %+v", err)
+	}
+}
+
+// Reading the roots takes as long as connecting, so it does not wait for that;
+// and without TLS nobody needs them.
+func TestRootsAreReadWhileConnecting(t *testing.T) {
+	for scheme, want := range map[string]int64{"https": 1, "http": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			var loads atomic.Int64
+			c := &Client{
+				URL:   &url.URL{Scheme: scheme, Host: "127.0.0.1:1"},
+				Roots: func() (*x509.CertPool, error) { loads.Add(1); return nil, nil },
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // so that there is no connection
+			if _, err := c.Open(ctx, nil); err == nil {
+				t.Error("got a session")
+			}
+			synctest.Wait()
+			if got := loads.Load(); got != want {
+				t.Errorf("%s: the roots were read %d times, want %d", scheme, got, want)
+			}
+		})
 	}
 }
