@@ -75,10 +75,10 @@ func TestCommandHasDefaultSignals(t *testing.T) {
 }
 
 func TestCommandHasInheritedSignals(t *testing.T) {
-	args := append([]string{"-ignored=13,22,2,17", "-blocked=21,4,15,64"}, signalSets...)
+	args := append([]string{"-ignored=13,22,2,17,64", "-blocked=21,4,15,64"}, signalSets...)
 	p := launchIn(t, "trap '' HUP", args...)
 	p.expect("SigBlk:\t" + signalMask(21, 4, 15, 64))
-	p.expect("SigIgn:\t" + ignoredMask(t, 1, 13, 22, 2))
+	p.expect("SigIgn:\t" + ignoredMask(t, 1, 13, 22, 2, 64))
 }
 
 // What is blocked for the command alone must still reach it through the init.

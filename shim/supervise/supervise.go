@@ -47,6 +47,17 @@ type Options struct {
 	Info func(message string)
 }
 
+// withDefaults fills in calls that do nothing.
+func (o Options) withDefaults() Options {
+	if o.Warn == nil {
+		o.Warn = func(string) {}
+	}
+	if o.Info == nil {
+		o.Info = func(string) {}
+	}
+	return o
+}
+
 // killWait bounds the wait for the last of a group after SIGKILL: a process
 // stuck in the kernel, or a zombie whose parent is not us, may never go.
 const killWait = time.Second
@@ -87,16 +98,10 @@ type Supervisor struct {
 // New returns a Supervisor that catches signals from now on, so that none is
 // lost before Run: call it before another handler is released.
 func New(opts Options) *Supervisor {
-	if opts.Warn == nil {
-		opts.Warn = func(string) {}
-	}
-	if opts.Info == nil {
-		opts.Info = func(string) {}
-	}
 	timer := time.NewTimer(0)
 	timer.Stop()
 	return &Supervisor{
-		opts:     opts,
+		opts:     opts.withDefaults(),
 		signals:  catchSignals(opts.Ignored),
 		requests: make(chan func()),
 		done:     make(chan struct{}),

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -138,4 +139,25 @@ func TestReapingTestCanFail(t *testing.T) {
 		}
 		return zombies == 100
 	})
+}
+
+func TestMessagesMayBeLeftOut(t *testing.T) {
+	var got []string
+	keep := func(message string) { got = append(got, message) }
+	for _, o := range []Options{{}, {Warn: keep}, {Info: keep}} {
+		o = o.withDefaults()
+		o.Warn("warning")
+		o.Info("info")
+	}
+	if want := []string{"warning", "info"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestSignalsAreNamedAsKillNamesThem(t *testing.T) {
+	for sig, want := range map[syscall.Signal]string{15: "SIGTERM", 9: "SIGKILL", 37: "signal 37", 64: "signal 64"} {
+		if got := signalName(sig); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
 }
