@@ -228,14 +228,11 @@ func isTimeout(err error) bool {
 }
 
 func untrustedText(err error) string {
-	var invalid x509.CertificateInvalidError
 	var unknown x509.UnknownAuthorityError
-	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
-		// The dates and the local clock, which is wrong as often as the certificate.
-		return invalid.Error()
-	}
 	if errors.As(err, &unknown) {
 		return "signed by an unknown authority"
 	}
+	// Of one that has expired, it holds the dates and the local clock, which is
+	// wrong as often as the certificate.
 	return err.Error()
 }

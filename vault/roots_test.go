@@ -117,20 +117,7 @@ func chain(t *testing.T, host string, names []string) (root []byte, leaf *x509.C
 // the other two.
 func TestConfiguredRootsAreTheOnlyOnes(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name string) (string, []byte) {
-		authority, err := devvault.NewAuthority()
-		if err != nil {
-			t.Fatal(err)
-		}
-		name = filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, authority.PEM(), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return name, authority.PEM()
-	}
+	write := func(name string) (string, []byte) { return writeRoot(t, dir, name) }
 	a, pemA := write("a.pem")
 	b, pemB := write("b.pem")
 	c, pemC := write("certs/c.pem")
@@ -158,5 +145,50 @@ func TestConfiguredRootsAreTheOnlyOnes(t *testing.T) {
 	var e *RootsError
 	if !errors.As(err, &e) || e.Setting != "SSL_CERT_DIR" || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// writeRoot writes a new root to a file below dir.
+func writeRoot(t *testing.T, dir, name string) (file string, pem []byte) {
+	t.Helper()
+	authority, err := devvault.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, authority.PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, authority.PEM()
+}
+
+// Debian has every root in a bundle and in files: reading both takes longer
+// than a start.
+func TestFirstBundleWithARootIsAllThatIsRead(t *testing.T) {
+	dir := t.TempDir()
+	first, pem1 := writeRoot(t, dir, "1.pem")
+	second, _ := writeRoot(t, dir, "2.pem")
+	single, pem3 := writeRoot(t, dir, "certs/3.pem")
+	missing, empty, certs := dir+"/none.pem", dir+"/empty.pem", filepath.Dir(single)
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		claim string
+		files []string
+		want  []byte
+	}{
+		{"a bundle", []string{first, second}, pem1},
+		{"one behind others that are missing or empty", []string{missing, empty, first, second}, pem1},
+		{"no bundle", []string{missing, empty}, pem3},
+	} {
+		want := x509.NewCertPool()
+		want.AppendCertsFromPEM(tt.want)
+		if got := bundledRoots(tt.files, []string{certs}); !got.Equal(want) {
+			t.Errorf("%s: got other roots than the one", tt.claim)
+		}
 	}
 }
