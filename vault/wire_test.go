@@ -2,6 +2,7 @@ package vault
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -114,6 +115,94 @@ func TestRepliesOfOldServersAreTaken(t *testing.T) {
 		t.Run(claim, func(t *testing.T) {
 			if retried, got := readScripted(t, raw); got != canaryValue || len(retried) > 0 {
 				t.Errorf("got %q after %q; want the value at once", got, retried)
+			}
+		})
+	}
+}
+
+// readOverHTTP2 is readScripted with a handler, over HTTP/2.
+func readOverHTTP2(t *testing.T, first http.HandlerFunc) (retried []string, result string) {
+	t.Helper()
+	reads := 0
+	c, _ := tlsClient(t, &http.HTTP2Config{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/tokens" {
+			_, _ = io.WriteString(w, `{"token":"t"}`)
+			return
+		}
+		if reads++; reads == 1 {
+			first(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, goodReply)
+	}))
+	c.newTimer = func() backoff.Timer { return &instant{new(sync.Mutex), new([]time.Duration), make(chan time.Time, 1)} }
+	c.OnRetry = func(e *Error, _ time.Duration) {
+		retried = append(retried, strings.TrimPrefix(e.Text, "cannot reach "+c.URL.Host+": "))
+	}
+	got, err := readOne(c, "a/B")
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case got.Err != nil:
+		return retried, got.Err.Error()
+	}
+	return retried, got.Value.Reveal()
+}
+
+// HTTP/2 has other ways to end a reply, and to make it long.
+func TestReplyOfBrokenHTTP2IsNotTaken(t *testing.T) {
+	header := strings.Repeat("x", 1<<20)
+	for _, tt := range []struct {
+		claim, want string // want is what the retry is for
+		serve       http.HandlerFunc
+	}{
+		{"a stream that is reset behind a whole object", "the server aborted the reply", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, goodReply)
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}},
+		{"less than its length", "the connection was closed before the reply was complete", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "999")
+			_, _ = io.WriteString(w, goodReply)
+		}},
+		{"interim replies without end", "the server aborted the reply", func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				w.WriteHeader(http.StatusEarlyHints)
+			}
+		}},
+		{"headers that are too large", "the connection broke", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X", header)
+			_, _ = io.WriteString(w, goodReply)
+		}},
+		{"trailers that are too large", "the connection broke", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(http.TrailerPrefix+"X", header)
+			_, _ = io.WriteString(w, goodReply)
+		}},
+	} {
+		t.Run(tt.claim, func(t *testing.T) {
+			retried, got := readOverHTTP2(t, tt.serve)
+			if len(retried) != 1 || retried[0] != tt.want || got != canaryValue {
+				t.Errorf("got %q after %q; want the value after %q", got, retried, tt.want)
+			}
+		})
+	}
+}
+
+func TestReplyOverHTTP2ThatIsNotTheAPIsIsRefusedAtOnce(t *testing.T) {
+	for _, tt := range []struct {
+		claim, want string
+		serve       http.HandlerFunc
+	}{
+		{"an empty body", "the reply is not JSON (200)", func(http.ResponseWriter, *http.Request) {}},
+		{"a body without end", "the reply is larger than 1 MiB (200)", func(w http.ResponseWriter, r *http.Request) {
+			for err := r.Context().Err(); err == nil; {
+				_, err = w.Write(make([]byte, 64<<10))
+			}
+		}},
+	} {
+		t.Run(tt.claim, func(t *testing.T) {
+			if retried, got := readOverHTTP2(t, tt.serve); got != tt.want || len(retried) > 0 {
+				t.Errorf("got %q after %q; want %q at once", got, retried, tt.want)
 			}
 		})
 	}
