@@ -91,7 +91,7 @@ func TestOneConnectionUntilTheServerIsKnown(t *testing.T) {
 	p := idlePool(false, 1)
 	dialed := 0
 	dial := func() {
-		for p.mayDial() {
+		for p.mayDial() && dialed < 100 {
 			p.dialing++
 			dialed++
 		}
@@ -316,4 +316,36 @@ func TestRequestsUnderWayAreNoRoomLost(t *testing.T) {
 	}
 	close(answer)
 	reads.Wait()
+}
+
+// A connection that the server is closing (GOAWAY) has no place, says nothing
+// of how many others have, and goes with its last request.
+func TestConnectionThatTheServerClosesTakesNoRequest(t *testing.T) {
+	c, v, _ := devClient(t, &http.HTTP2Config{}, devvault.Config{})
+	v.Inject(devvault.Fault{Endpoint: "secrets", Kind: "goaway", Count: 1})
+	refs, scopes := fill(v, 1)
+	s, err := c.Open(t.Context(), scopes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	conn, err := s.pool.get(t.Context(), false) // keeps it in the pool
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := s.Read(t.Context(), refs)[refs[0]]; r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	for end := time.Now().Add(10 * time.Second); conn.Available() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // until the GOAWAY is there
+	}
+	if conn.usable(false) || s.pool.free() != nil || s.pool.streams() != maxStreams {
+		t.Errorf("usable: %v, free: %v, streams: %d", conn.usable(false), s.pool.free(), s.pool.streams())
+	}
+	if s.pool.put(conn, reusable); len(s.pool.conns) != 0 {
+		t.Errorf("got %d connections in the pool", len(s.pool.conns))
+	}
+	if r := s.Read(t.Context(), refs)[refs[0]]; r.Err != nil {
+		t.Errorf("over a new connection: %v", r.Err)
+	}
 }
