@@ -61,3 +61,30 @@ func TestBatchIsCorkedUntilItsLastRequestIsWritten(t *testing.T) {
 		t.Error("corked after a batch")
 	}
 }
+
+// A connection with one request of the batch is no exception.
+func TestEveryConnectionOfABatchIsCorked(t *testing.T) {
+	c, v, _ := devClient(t, &http.HTTP2Config{}, devvault.Config{})
+	_, scopes := fill(v, 1)
+	s, err := c.Open(t.Context(), scopes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	extra, err := s.pool.get(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.pool.put(extra, reusable)
+	for _, slot := range s.pool.reserve(t.Context(), 2) {
+		conn, reserved := slot.claim()
+		if !reserved || !corked(t, conn) {
+			t.Fatalf("reserved: %v, and not corked", reserved)
+		}
+		_, onWritten := conn.trackWrites(t.Context())
+		if onWritten(); corked(t, conn) {
+			t.Error("corked after its only request")
+		}
+		s.pool.put(conn, reusable)
+	}
+}

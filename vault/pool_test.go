@@ -54,6 +54,11 @@ func TestExtraConnectionsAreOpenedOnceAndOnlyOnLongRoundTrips(t *testing.T) {
 		if got := l.n.Load(); got != tt.want || len(s.pool.conns) != int(tt.want) {
 			t.Errorf("%s: got %d connections, %d of them in the pool; want %d", tt.rtt, got, len(s.pool.conns), tt.want)
 		}
+		for i, conn := range s.pool.conns {
+			if conn.inFlight != 0 {
+				t.Errorf("%s: connection %d has no request, and counts %d", tt.rtt, i, conn.inFlight)
+			}
+		}
 	}
 }
 
