@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/agent-secret-store/ass-exec/vault/devvault"
 )
 
@@ -127,6 +129,26 @@ func TestWatchingProcessIsNotReadableForItsUser(t *testing.T) {
 	if out, _ := os.ReadFile(file.Name()); err != nil || string(out) != "through\n" {
 		t.Errorf("--init: got %q, %v; want what the command writes to the output of its parent", out, err)
 	}
+}
+
+// The kernel gives the files of a process that is not to be read to root.
+func TestFetchingProcessIsNotReadableForItsUser(t *testing.T) {
+	needTool(t, os.Geteuid() == 0, "root, to start as another user")
+	v, env := vaultServer(t, devvault.Config{AgentKey: canaryKey})
+	v.Put("a/B", canaryValue)
+	v.Inject(devvault.Fault{Endpoint: "secrets", Kind: "hang"})
+	cmd := asNobody(t, append(env, "X=ass://a/B"), "true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it fetches", func() bool { return len(v.Requests()) > 0 })
+	var memory unix.Stat_t
+	err := unix.Stat(fmt.Sprintf("/proc/%d/mem", cmd.Process.Pid), &memory)
+	if err != nil || memory.Uid != 0 {
+		t.Errorf("its memory belongs to %d, %v; want 0", memory.Uid, err)
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
 }
 
 // asNobody prepares a run as a user without any rights, of binaries that this
