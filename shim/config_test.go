@@ -1,7 +1,9 @@
 package shim
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -99,6 +101,74 @@ func TestHTTPIsAllowedOnLoopbackAndOnRequest(t *testing.T) {
 		if _, err := ParseConfig(args, nil); err != nil {
 			t.Errorf("%q: got %v", args, err)
 		}
+	}
+}
+
+func TestTimesHaveTheirLimits(t *testing.T) {
+	const noDuration, noMinutes = "must be a duration such as 90s or 2m", "must be a whole number of minutes, such as 5m"
+	for _, tt := range []struct{ flag, value, want string }{
+		{"timeout", "0", ""},
+		{"timeout", "-1ns", noDuration},
+		{"watch", "0s", ""},
+		{"watch", "-1ns", noDuration},
+		{"approval-timeout", "0", ""},
+		{"approval-timeout", "1", noDuration},
+		{"stop-timeout", "0", ""},
+		{"token-ttl", "1m", ""},
+		{"token-ttl", "120s", ""},
+		{"token-ttl", "0", noMinutes},
+		{"token-ttl", "59s", noMinutes},
+		{"token-ttl", "61s", noMinutes},
+		{"token-ttl", "-1m", noMinutes},
+		{"token-ttl", "fast", noMinutes},
+	} {
+		_, err := ParseConfig([]string{"--" + tt.flag + "=" + tt.value, "true"}, nil)
+		got := ""
+		if err != nil {
+			got = strings.TrimPrefix(err.Error(), "--"+tt.flag+": ")
+		}
+		if got != tt.want {
+			t.Errorf("%s=%s: got %q, want %q", tt.flag, tt.value, got, tt.want)
+		}
+	}
+}
+
+func TestURLThatIsNoVaultsIsRefused(t *testing.T) {
+	const noURL, query = "--api-url: must be a URL such as https://api.agentsecretstore.com", "--api-url: must not hold a ? or #"
+	for in, want := range map[string]string{
+		"vault": noURL, "//vault": noURL, "https://": noURL, "https:///v1": noURL, "https://:443": noURL, "https:vault": noURL, "https://v:x": noURL,
+		"ftp://v": noURL, "https://v?": query, "https://v?a": query, "https://v#a": query, "https://u@v": "--api-url: must not hold a user or password",
+		"http://10.0.0.1":  "the vault's URL is http, which would send the agent key in cleartext to 10.0.0.1",
+		"http://localhost": "<nil>", "https://10.0.0.1": "<nil>",
+	} {
+		if _, err := ParseConfig([]string{"--api-url", in, "true"}, nil); fmt.Sprint(err) != want {
+			t.Errorf("%s: got %v, want %s", in, err, want)
+		}
+	}
+}
+
+// net/http would do without another one, and say nothing.
+func TestProxyIsOneThatIsUsed(t *testing.T) {
+	for proxy, want := range map[string]bool{
+		"proxy:3128": true, "http://proxy:3128": true, "https://proxy": true, "socks5://proxy:1080": true, "socks5h://proxy": true, "http://u:p@proxy": true,
+		"http://": false, "http://:3128": false, "socks4://proxy": false, "ftp://proxy": false, "http://proxy:x": false, "%": false,
+	} {
+		_, err := ParseConfig([]string{"true"}, []string{"https_proxy=" + proxy})
+		if got := err == nil; got != want {
+			t.Errorf("%s: got %v, want %t", proxy, err, want)
+		}
+	}
+}
+
+func TestOnlyARunNeedsACommand(t *testing.T) {
+	for _, flag := range []string{"--version", "--help", "--check", "--lint", "--install=x"} {
+		if _, err := ParseConfig([]string{flag}, nil); err != nil {
+			t.Errorf("%s: got %v", flag, err)
+		}
+	}
+	_, err := ParseConfig([]string{"--"}, nil)
+	if es := exit.AsErrors(err); len(es) != 1 || es[0].Msg != "no command to run" || es[0].Code != exit.Usage || !strings.Contains(es[0].Hint, "loses the CMD of its base") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -31,6 +31,7 @@ func TestListedSecretsBecomeVariables(t *testing.T) {
 	}{
 		{[]listing{list("ns", "ns/API_KEY")}, "API_KEY=ns/API_KEY (namespace ns)", "0 "},
 		{[]listing{list("ns", "ns/db/api-key.v2")}, "API_KEY_V2=ns/db/api-key.v2 (namespace ns)", "0 "},
+		{[]listing{list("ns", "ns/azAZ09@[`{:")}, "AZAZ09_____=ns/azAZ09@%5B%60%7B: (namespace ns)", "0 "},
 		{[]listing{list("ns", "ns/mapped", "ns/KEPT", "ns/EMPTY")}, "EMPTY=ns/EMPTY (namespace ns)", "0 "},
 		{[]listing{list("ns", "ns/sub/A"), list("ns/sub", "ns/sub/A")}, "A=ns/sub/A (namespace ns)", "0 "},
 		{[]listing{list("ns", "ns/ü")}, "_=ns/%C3%BC (namespace ns)", "0 "},
