@@ -85,6 +85,17 @@ func TestCheckGoesOnAfterAFailure(t *testing.T) {
 	}
 }
 
+func TestCheckNeedsNoCommand(t *testing.T) {
+	v := newVault(t, devvault.Config{})
+	v.Put("a/X", "1")
+	cfg := configFor(t, "X=a/X\n", v.environ, "--check")
+	cfg.Argv = nil
+	r, err := Check(t.Context, cfg, "test", slog.New(slog.DiscardHandler))
+	if err != nil || r.Command != "" || r.ExitCode != 0 || len(r.Variables) != 1 || len(r.Problems) > 0 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
 func TestCheckWithoutAKeyAsksNothing(t *testing.T) {
 	v := newVault(t, devvault.Config{})
 	v.environ = v.environ[:3]
