@@ -6,6 +6,8 @@
 //
 //	make bench          everything; takes 17 minutes
 //	make bench-quick    counts that must not grow; under a minute
+//	bin/bench -against BINARY
+//	                    times, CPU and memory over those of another binary
 //
 // It needs Linux and root, for the network namespaces of the links.
 package main
@@ -30,6 +32,7 @@ func main() {
 	isRunner := flag.Bool("runner", false, "be the process that runs the commands (internal)")
 	quick := flag.Bool("quick", false, "only check the counts of ass-exec")
 	rounds := flag.Int("rounds", 20, "how often everything is run")
+	against := flag.String("against", "", "only compare ass-exec with another binary of it")
 	out := flag.String("out", "examples/internal/bench", "folder for bench.json, bench.svg")
 	flag.Parse()
 	var err error
@@ -38,6 +41,8 @@ func main() {
 		err = serveJobs(os.Stdin, os.Stdout)
 	case *quick:
 		err = checkCounts()
+	case *against != "":
+		err = compare(*against, 5**rounds)
 	default:
 		err = bench(*rounds, *out)
 	}
