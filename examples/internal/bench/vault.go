@@ -151,6 +151,13 @@ func (c *packing) flush() {
 	}
 }
 
+// SetWriteDeadline sends what is held: crypto/tls lets writes fail from the
+// moment of its last one.
+func (c *packing) SetWriteDeadline(t time.Time) error {
+	c.flush()
+	return c.Conn.SetWriteDeadline(t)
+}
+
 func (c *packing) Close() error {
 	c.flush()
 	return c.Conn.Close()
