@@ -2,7 +2,8 @@
 
 // Bench measures ass-exec beside what its users have today: the vendor's
 // guide, the vendor's SDK, and another vendor's launcher. They run in turn,
-// against the dev vault over TLS, on loopback and over links with a delay.
+// against the dev vault over TLS, on loopback and over links with a delay; and
+// with what --init, --mask and a small container cost beside others.
 //
 //	make bench          everything; takes 17 minutes
 //	make bench-quick    counts that must not grow; under a minute
@@ -63,6 +64,15 @@ func bench(rounds int, out string) error {
 			return err
 		}
 		if r.Starts, err = measureStarts(t, places[0].runner, rounds); err != nil {
+			return err
+		}
+		if r.Inits, err = measureInits(t, places[0]); err != nil {
+			return err
+		}
+		if r.Masks, err = measureMasks(t, places[0], min(rounds, 5)); err != nil {
+			return err
+		}
+		if r.Limited, err = measureLimited(t, places[0], min(rounds, 10)); err != nil {
 			return err
 		}
 		for _, n := range counts {

@@ -22,6 +22,9 @@ type report struct {
 	Rounds  int                `json:"rounds"`
 	Sizes   map[string]float64 `json:"installed_mib"`
 	Starts  []start            `json:"starts"`
+	Inits   []waiting          `json:"inits,omitempty"`
+	Masks   []masking          `json:"masks,omitempty"`
+	Limited []limited          `json:"limited,omitempty"`
 	Fetches []fetch            `json:"fetches"`
 }
 
@@ -96,7 +99,7 @@ func (r report) tables() string {
 	for _, s := range r.Starts {
 		starts = append(starts, fmt.Sprintf("%s %.1f ms", s.Launcher, s.WallMS))
 	}
-	b.WriteString(strings.Join(starts, ", ") + ".\n")
+	b.WriteString(strings.Join(starts, ", ") + ".\n" + r.initTable() + r.limitedTable() + r.maskTable())
 	return b.String()
 }
 

@@ -4,10 +4,12 @@ package main
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"testing"
 )
 
@@ -19,8 +21,14 @@ func TestHeldReplyIsSentBeforeTheConnectionEnds(t *testing.T) {
 	if err := p.serve(listen, 2, t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
+	ca, err := os.ReadFile(p.caFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
 	client := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots},
 	}}
 	reply, err := client.Get(p.url + "/v3/configs/config/secrets/download?config=2")
 	if err != nil {
