@@ -89,7 +89,7 @@ func limitedCgroup(root string) ([]string, error) {
 		}
 	}
 	for _, folder := range folders {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
+		if err := os.MkdirAll(folder, 0o750); err != nil {
 			return nil, err
 		}
 	}
