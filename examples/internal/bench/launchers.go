@@ -37,8 +37,6 @@ func (t tools) launchers() []launcher {
 			return rounds
 		}}, launcher{guide, t.guideJob, func(n, rounds int) int {
 			switch { // half a second for each secret
-			case n <= 4:
-				return rounds
 			case n <= 20:
 				return min(rounds, 5)
 			case n <= 100:
