@@ -67,3 +67,21 @@ func written(t *testing.T, root string) map[string]string {
 	}
 	return files
 }
+
+func TestTableOfLimitsSaysWhoDidNotStart(t *testing.T) {
+	r := report{Limited: []limited{
+		{Launcher: assExec, Runs: 10, Started: 10, WallMS: 99.6},
+		{Launcher: sdk, Runs: 5},
+	}}
+	const want = `
+A start with 20 secrets on loopback, limited to 0.1 CPU, 16 MiB and 30 s:
+
+| | starts with every secret | time |
+| --- | ---: | ---: |
+| ass-exec | 10 of 10 | 100 ms |
+| Node SDK | 0 of 5 | – |
+`
+	if got := r.limitedTable(); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
