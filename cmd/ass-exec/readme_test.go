@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"html"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,11 +14,7 @@ import (
 // section is what the README has under a heading.
 func section(t *testing.T, heading string) string {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, ok := strings.Cut(string(readme), "\n## "+heading+"\n")
+	_, rest, ok := strings.Cut(readText(t, "README.md"), "\n## "+heading+"\n")
 	if !ok {
 		t.Fatalf("no section %s", heading)
 	}
@@ -38,7 +36,7 @@ func local(t *testing.T, mapping string, environ []string, script string) string
 }
 
 func TestMappingOfTheReadmeWorks(t *testing.T) {
-	m := regexp.MustCompile("(?s)```sh\n(.*?)```").FindStringSubmatch(section(t, "The mapping"))
+	m := regexp.MustCompile("(?s)```dotenv\n(.*?)```").FindStringSubmatch(section(t, "The mapping"))
 	if m == nil {
 		t.Fatal("no example")
 	}
@@ -125,5 +123,27 @@ info
 `
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// The picture of the demo shows what the demo prints, but for process ids.
+func TestPictureShowsTheDemo(t *testing.T) {
+	root := t.TempDir()
+	if err := errors.Join(os.CopyFS(filepath.Join(root, "examples"), os.DirFS("../../examples")), os.Symlink(bin, filepath.Join(root, "bin"))); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(root, "examples/local/demo.sh"))
+	cmd.Env = append(os.Environ(), "CI=", "ASS_RESOLVE=all")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	picture := regexp.MustCompile("<text[^>]*>.*?</text>").FindAllString(readText(t, "examples/internal/demo/demo.svg"), -1)
+	drawn := html.UnescapeString(regexp.MustCompile("<[^>]*>").ReplaceAllString(strings.Join(picture, "\n"), "")) + "\n"
+	anyPID := func(s string) string {
+		return regexp.MustCompile(`pid \d+|TLS_KEY_FILE: \d+`).ReplaceAllString(s, "…")
+	}
+	if got, want := anyPID(drawn), anyPID(string(out)); got != want {
+		t.Errorf("got\n%swant\n%srun go run ./examples/internal/demo examples/internal/demo/demo.svg", got, want)
 	}
 }

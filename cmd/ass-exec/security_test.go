@@ -9,14 +9,11 @@ import (
 	"testing"
 )
 
-// The threat model names, for each promise, a test that is there.
-func TestThreatModelNamesTestsThatExist(t *testing.T) {
-	model, err := os.ReadFile("../../SECURITY.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+// testSources is the text of all test files.
+func testSources(t *testing.T) string {
+	t.Helper()
 	var tests strings.Builder
-	err = filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != "../.." {
 			return filepath.SkipDir
 		}
@@ -30,18 +27,27 @@ func TestThreatModelNamesTestsThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`(Test|Fuzz)[A-Za-z0-9]+`").FindAllString(string(model), -1)
-	if len(named) < 20 {
-		t.Errorf("got only %d tests named", len(named))
-	}
-	for _, name := range named {
-		if !strings.Contains(tests.String(), "func "+strings.Trim(name, "`")+"(") {
-			t.Errorf("%s does not exist", name)
+	return tests.String()
+}
+
+// The threat model and the README name, for each promise, a test that is there.
+func TestPromisesNameTestsThatExist(t *testing.T) {
+	tests := testSources(t)
+	for file, least := range map[string]int{"SECURITY.md": 20, "README.md": 5} {
+		text := readText(t, file)
+		named := regexp.MustCompile("`(Test|Fuzz)[A-Za-z0-9]+`").FindAllString(text, -1)
+		if len(named) < least {
+			t.Errorf("%s: got only %d tests named", file, len(named))
 		}
-	}
-	for _, script := range regexp.MustCompile("`testdata/script/[a-z]+.txtar`").FindAllString(string(model), -1) {
-		if _, err := os.Stat(strings.Trim(script, "`")); err != nil {
-			t.Error(err)
+		for _, name := range named {
+			if !strings.Contains(tests, "func "+strings.Trim(name, "`")+"(") {
+				t.Errorf("%s: %s does not exist", file, name)
+			}
+		}
+		for _, script := range regexp.MustCompile("`testdata/script/[a-z]+.txtar`").FindAllString(text, -1) {
+			if _, err := os.Stat(strings.Trim(script, "`")); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
 		}
 	}
 }
