@@ -42,7 +42,7 @@ var defaultOf = regexp.MustCompile(`\(([^()]+)\)$`)
 
 func TestREADMEListsEverySetting(t *testing.T) {
 	var got, want []string
-	for _, row := range readmeTable(t, "| flag | variable | meaning |") {
+	for _, row := range readmeTable(t, "| flag | variable | meaning (default) |") {
 		plain := strings.NewReplacer("`", "", " PATH", "")
 		flag, variable, def := plain.Replace(row[0]), plain.Replace(row[1]), ""
 		if m := defaultOf.FindStringSubmatch(row[2]); m != nil {

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/agent-secret-store/ass-exec/vault/devvault"
 )
 
 // section is what the README has under a heading.
@@ -123,6 +125,23 @@ info
 `
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// The error that the README begins with, from a mapping elsewhere.
+func TestFirstErrorOfTheReadmeIsPrinted(t *testing.T) {
+	m := regexp.MustCompile("(?s)```\n(ass-exec: error: .*?)```").FindStringSubmatch(readText(t, "README.md"))
+	if m == nil {
+		t.Fatal("no example")
+	}
+	mapping := filepath.Join(t.TempDir(), "ass.env")
+	if err := os.WriteFile(mapping, []byte("\n\nDATABASE_URL=production/database/DATABASE_ULR\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, env := vaultServer(t, devvault.Config{})
+	status, _, got := assExec(t, append(env, "ASS_MAPPING="+mapping), "true")
+	if want := strings.ReplaceAll(m[1], "/etc/ass-exec/ass.env", mapping); status != 66 || got != want {
+		t.Errorf("got status %d and\n%swant 66 and\n%s", status, got, want)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 type trouble struct {
 	fault   string // of the dev vault
 	mapping string // of ./ass.env
+	system  bool   // the same in /etc/ass-exec/ass.env
 	env     []string
 	args    []string // true, if there are none
 }
@@ -36,6 +37,7 @@ func troubles(t *testing.T) map[string]trouble {
 		`agent key command "…": …`:                                 {env: []string{"ASS_AGENT_KEY=", "ASS_AGENT_KEY_COMMAND=false x"}},
 		"nothing to fetch: …":                                      {env: []string{"X="}},
 		"… does not exist":                                         {env: []string{"X=ass://a/NO"}},
+		"… and neither was named":                                  {mapping: "X=a/B\n", system: true},
 		"… and the mapping was not named":                          {mapping: "PATH=a/B\n", env: []string{"X="}},
 		"… holds a reference that is not resolved: …":              {env: []string{"CI=true"}},
 		"the vault refuses the agent key":                          {env: []string{"ASS_AGENT_KEY=ass_other"}},
@@ -69,9 +71,7 @@ func withoutLoader(t *testing.T) string {
 		t.Fatal(err)
 	}
 	loader := program.Section(".interp")
-	if loader == nil {
-		t.Skip("needs a program with a loader")
-	}
+	needTool(t, loader != nil, "an env that names a loader")
 	content[loader.Offset+loader.Size-2]++ // the last byte of its name
 	path = filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(path, content, 0o755); err != nil {
@@ -123,9 +123,30 @@ func (c trouble) stderr(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
+	if c.system {
+		return withSystemMapping(t, env)
+	}
 	if c.args == nil {
 		c.args = []string{"true"}
 	}
 	_, _, stderr := assExec(t, append(append(env, "X=ass://a/B"), c.env...), c.args...)
 	return stderr
+}
+
+// withSystemMapping is what ass-exec prints if /etc has the mapping of the
+// working directory, too.
+func withSystemMapping(t *testing.T, env []string) string {
+	t.Helper()
+	const inOwnEtc = `mount -t tmpfs none /etc && mkdir /etc/ass-exec && cp ass.env /etc/ass-exec/ && exec "$@"`
+	enter := func(command ...string) *exec.Cmd {
+		cmd := exec.Command("unshare", append([]string{"-rm", "sh", "-c", inOwnEtc, "sh"}, command...)...)
+		cmd.Env = env
+		return cmd
+	}
+	needTool(t, enter("true").Run() == nil, "unshare, to have an /etc of its own")
+	var stderr strings.Builder
+	cmd := enter(filepath.Join(bin, "ass-exec"), "true")
+	cmd.Stderr = &stderr
+	_ = cmd.Run() // it fails, and says why
+	return stderr.String()
 }

@@ -33,7 +33,7 @@ func TestReadmeStartsTheImage(t *testing.T) {
 	v := newVault(t)
 	dir := t.TempDir()
 	ca, err := os.ReadFile(v.ca)
-	base := fmt.Sprintf("FROM node:22-alpine\nWORKDIR /app\nCOPY . .\nENV ASS_CA_FILE=/app/ca.pem ASS_API_URL=%s\n", strings.Replace(v.url, "vault", gateway, 1))
+	base := fmt.Sprintf("FROM node:22-alpine\nWORKDIR /app\nCOPY dist dist\nCOPY ca.pem .\nENV ASS_CA_FILE=/app/ca.pem ASS_API_URL=%s\n", strings.Replace(v.url, "vault", gateway, 1))
 	for name, content := range map[string]string{
 		"Dockerfile":      base + readmeBlock(t, "dockerfile", "COPY"),
 		"ca.pem":          string(ca),
