@@ -119,7 +119,7 @@ func TestPlanHoldsWhatIsKnownWithoutTheNetwork(t *testing.T) {
 	}{
 		{"A=a/A\nB=a/B\n", append([]string{"A=ass://x/A", "C=ass://a/C"}, key...), "", "A=a/A B=a/B C=a/C", true, "/bin/sh", "0"},
 		{"A=a/A\n", []string{"PATH=/bin"}, "", "A=a/A", false, "/bin/sh", noKey},
-		{"A=a/A\nA=a/B\n", []string{"PATH=/no"}, "", "A=a/A", false, "", "78 m:2: A is mapped already on line 1, no agent key, command \"sh\": not found in PATH=/no"},
+		{"A=a/A\nA=a/B\n", []string{"PATH=/no"}, "", "A=a/A", false, "", "78 m:2: A is already mapped on line 1, no agent key, command \"sh\": not found in PATH=/no"},
 		{"A=debug\n", []string{"PATH=/bin"}, "", "", false, "/bin/sh", "78 m:1: A: \"debug\" is not a secret path; a path has a namespace and a key, like production/app/DEBUG, no agent key"},
 		{"", key, "--namespace=ns", "", true, "/bin/sh", "0"},
 		{"", []string{"PATH=/bin"}, "--mapping=/dev/null", "", false, "/bin/sh", "78 nothing to fetch: no mapping file (ass.env, /etc/ass-exec/ass.env), no ass:// in the environment, no namespace"},

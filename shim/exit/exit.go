@@ -52,7 +52,7 @@ func (e *Error) Error() string { return e.Msg }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errors is every failure of a run that has any, in the order they are told.
+// Errors is every failure of a run that has any, in the order they are reported.
 type Errors []*Error
 
 func (es Errors) Error() string {
@@ -112,8 +112,8 @@ func InternalError() *Error {
 	}
 }
 
-// Cause is the innermost text of a file system error: its path is told
-// already.
+// Cause is the innermost text of a file system error, for messages that name the
+// path themselves.
 func Cause(err error) string {
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {

@@ -66,7 +66,7 @@ func TestErrorsKeepTheirOrderAndCauses(t *testing.T) {
 	if got, want := es.Error(), "one\ntwo"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := AsErrors(fmt.Errorf("told before: %w", es)); !slices.Equal(got, es) {
+	if got := AsErrors(fmt.Errorf("reported before: %w", es)); !slices.Equal(got, es) {
 		t.Errorf("got %v, want %v", got, es)
 	}
 	if got := AsErrors(nil); got != nil {

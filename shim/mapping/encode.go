@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// What encode= knows.
+// The values of encode=.
 const (
 	encodeURL    = "url"
 	encodeJSON   = "json"
@@ -75,8 +75,8 @@ func (r Reference) Extract(v string) (string, error) {
 	return v, nil
 }
 
-// decodeBase64 takes the standard or the URL alphabet, padded rightly or not at
-// all, and line breaks.
+// decodeBase64 takes the standard or the URL alphabet, with the right padding or
+// none, and line breaks.
 func decodeBase64(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	encoding := base64.StdEncoding

@@ -136,7 +136,7 @@ func scalar(raw json.RawMessage) (string, error) {
 	case c == '"':
 		var s string
 		if err := json.Unmarshal(raw, &s); err != nil {
-			return "", errors.New("the field is no valid string")
+			return "", errors.New("the field is not a valid string")
 		}
 		spelled := strings.ReplaceAll(string(raw), `\\`, "") // or a backslash before the text ufffd counts
 		if strings.Count(s, "\uFFFD") != strings.Count(spelled, "\uFFFD")+strings.Count(strings.ToLower(spelled), `\ufffd`) {
@@ -152,7 +152,7 @@ func scalar(raw json.RawMessage) (string, error) {
 }
 
 // describeFields says what is there in place of a single value. The names of the
-// fields are part of the secret's value, and are not told.
+// fields are part of the secret's value, and are not printed.
 func describeFields(raw json.RawMessage) string {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(raw, &object) == nil {

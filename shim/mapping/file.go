@@ -51,7 +51,7 @@ func (b Binding) At(p Part) Binding {
 	return b
 }
 
-// Lenient is the option with which a missing secret of the binding is no error.
+// Lenient is the option that allows a secret of the binding to be missing.
 func (b Binding) Lenient() string {
 	if b.Value.File != nil {
 		return "?default=TEXT"
@@ -72,7 +72,7 @@ func parseFile(value string) (Template, error) {
 	}
 	for _, option := range strings.Split(options, "&") {
 		if key, _, _ := strings.Cut(option, "="); key != "mode" && key != "fd" {
-			return Template{}, errors.New("a template file takes the options mode and fd alone, as in @nginx.conf.tmpl?fd=70; the others belong to the references in it")
+			return Template{}, errors.New("a template file takes only the options mode and fd, as in @nginx.conf.tmpl?fd=70; the others belong to the references in it")
 		}
 	}
 	r, err := ParseReference("template/FILE?as=file&" + options)
@@ -155,7 +155,7 @@ func parseLineOfText(line string) (Template, error) {
 	}
 	for _, r := range t.References() {
 		if r.Optional {
-			return Template{}, errors.New("optional cannot stand in a template file: what is to stand there without the secret is default=TEXT")
+			return Template{}, errors.New("optional is not allowed in a template file: use default=TEXT for what replaces a missing secret")
 		}
 	}
 	return t, nil

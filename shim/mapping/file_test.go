@@ -54,10 +54,10 @@ func TestBadTextsAreErrorsWithTheirOwnLine(t *testing.T) {
 		{"${ass://a/B}\n\xff", "f.tmpl:2: F: the text is not UTF-8"},
 		{"\n${ass://a}\n${ass://b/C?optional} ${ass://a/B?nope}", "f.tmpl:2: F: a ${ass://…} in it holds no secret path; a path has a namespace and a key, like production/app/DEBUG\n" +
 			`f.tmpl:3: F: unknown option "nope"; known are optional, default, field, decode, encode, as, mode and fd`},
-		{"${ass://b/C?optional}", "f.tmpl:1: F: optional cannot stand in a template file: what is to stand there without the secret is default=TEXT"},
-		{"${ass://b/C?as=file}", "f.tmpl:1: F: as=file cannot stand in a template: the file holds the secret alone"},
-		{"${ass://b/C?fd=70}", "f.tmpl:1: F: option fd goes with as=file"},
-		{"${ass://b/C?mode=0444}", "f.tmpl:1: F: option mode goes with as=file"},
+		{"${ass://b/C?optional}", "f.tmpl:1: F: optional is not allowed in a template file: use default=TEXT for what replaces a missing secret"},
+		{"${ass://b/C?as=file}", "f.tmpl:1: F: as=file is not allowed in a template: the file holds only the secret"},
+		{"${ass://b/C?fd=70}", "f.tmpl:1: F: option fd requires as=file"},
+		{"${ass://b/C?mode=0444}", "f.tmpl:1: F: option mode requires as=file"},
 		{"${ass://b/AKIAIOSFODNN7EXAMPLE}", "f.tmpl:1: F: this looks like a value; plain values belong in the environment, not in the mapping"},
 	} {
 		if _, err := fileOf("F=@f.tmpl", tt.text); err == nil || err.Error() != tt.want {
@@ -75,8 +75,8 @@ func TestLineOfATemplateFile(t *testing.T) {
 		{"F=@x?fd=63", "", "ass.env:1: F: option fd needs a number from 64 to 255, as in fd=70"},
 		{"F=@", "", "ass.env:1: F: @ stands before the name of a template file, as in NAME=@nginx.conf.tmpl"},
 		{"F=@x?mode=0777", "", "ass.env:1: F: option mode needs an octal mode that lets the owner read and nobody execute, as in mode=0444"},
-		{"F=@x?as=file", "", "ass.env:1: F: a template file takes the options mode and fd alone, as in @nginx.conf.tmpl?fd=70; the others belong to the references in it"},
-		{"F=@x?mode=0444&optional", "", "ass.env:1: F: a template file takes the options mode and fd alone, as in @nginx.conf.tmpl?fd=70; the others belong to the references in it"},
+		{"F=@x?as=file", "", "ass.env:1: F: a template file takes only the options mode and fd, as in @nginx.conf.tmpl?fd=70; the others belong to the references in it"},
+		{"F=@x?mode=0444&optional", "", "ass.env:1: F: a template file takes only the options mode and fd, as in @nginx.conf.tmpl?fd=70; the others belong to the references in it"},
 	} {
 		bindings, err := Parse("ass.env", []byte(tt.line))
 		switch {

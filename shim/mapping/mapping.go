@@ -28,8 +28,8 @@ type Binding struct {
 	Origin string // where it is mapped, for messages: ass.env:3, environment, namespace production
 }
 
-// Parse reads a mapping file in dotenv syntax, of which name is the
-// file's name for messages. The error lists every bad line.
+// Parse reads a mapping file in dotenv syntax. Messages call the file name. The
+// error lists every bad line.
 func Parse(name string, data []byte) ([]Binding, error) {
 	var bindings []Binding
 	var problems exit.Errors
@@ -46,7 +46,7 @@ func Parse(name string, data []byte) ([]Binding, error) {
 		switch {
 		case err != nil:
 		case first[variable] != 0:
-			err = fmt.Errorf("%s is mapped already on line %d", variable, first[variable])
+			err = fmt.Errorf("%s is already mapped on line %d", variable, first[variable])
 		default:
 			first[variable] = n
 			t, err = parseMapped(variable, value)
@@ -60,7 +60,7 @@ func Parse(name string, data []byte) ([]Binding, error) {
 	return bindings, problems.OrNil()
 }
 
-// hintedError is one that the common hint does not help with.
+// hintedError has a hint of its own, where the common one does not help.
 type hintedError struct{ msg, hint string }
 
 func (e *hintedError) Error() string { return e.msg }
@@ -94,8 +94,8 @@ func parseMapped(variable, value string) (Template, error) {
 	return t, nil
 }
 
-// Describe says of a value that is no secret path what it is, as far as that is
-// safe.
+// Describe adds to the error of a value that is not a secret path what the value
+// is, as far as that is safe to print.
 func Describe(value string, err error) error {
 	var notPath pathError
 	switch word := quoteIfPlain(value); {
@@ -160,7 +160,7 @@ func cutComment(raw string) (string, error) {
 	end := closingQuote(raw)
 	rest := raw[end:]
 	if rest != "" && !(isBlank(rest[0]) && strings.TrimSpace(rest)[0] == '#') {
-		return "", errors.New("nothing but a comment, after a blank, can follow the closing quote")
+		return "", errors.New("only a comment, after a space, may follow the closing quote")
 	}
 	return raw[:end], nil
 }
@@ -192,7 +192,7 @@ func parseQuoted(raw string) (string, error) {
 	parsed, err := envparse.Parse(strings.NewReader("V=" + raw))
 	if err != nil {
 		// Its own text quotes characters of the value.
-		return "", errors.New("an unclosed quote, or an escape that double quotes do not know; in single quotes everything stands for itself")
+		return "", errors.New("an unclosed quote, or an invalid escape in double quotes; in single quotes every character is literal")
 	}
 	value := parsed["V"]
 	quoted := raw != "" && (raw[0] == '"' || raw[0] == '\'')
@@ -203,7 +203,7 @@ func parseQuoted(raw string) (string, error) {
 		return "", errors.New("a quote or a # inside a word needs quotes around the whole value: NAME='value'")
 	}
 	if strings.ContainsFunc(value, func(r rune) bool { return r != '\n' && r != '\r' && unicode.IsControl(r) }) {
-		return "", errors.New(`\t, \b and \f in double quotes are control characters; in single quotes a backslash stands for itself`)
+		return "", errors.New(`\t, \b and \f in double quotes are control characters; in single quotes a backslash is literal`)
 	}
 	return value, nil
 }

@@ -77,15 +77,15 @@ var badLines = []struct{ line, want string }{
 	{"A=a/`b`", "A: a backtick is a quote to other dotenv readers; a value that holds one needs quotes around the whole of it: NAME='value'"},
 	{"A='`a/b`'", "A: a backtick is a quote to other dotenv readers; a reference that holds one writes it as %60"},
 	{"A='x ${ass://a/`b`}'", "A: a backtick is a quote to other dotenv readers; a reference that holds one writes it as %60"},
-	{`A="a/b`, "A: an unclosed quote, or an escape that double quotes do not know; in single quotes everything stands for itself"},
-	{`A="a/b"#c`, "A: nothing but a comment, after a blank, can follow the closing quote"},
-	{`A="a/b" "c"`, "A: nothing but a comment, after a blank, can follow the closing quote"},
-	{`A="C:\temp ${ass://a/b}"`, `A: \t, \b and \f in double quotes are control characters; in single quotes a backslash stands for itself`},
+	{`A="a/b`, "A: an unclosed quote, or an invalid escape in double quotes; in single quotes every character is literal"},
+	{`A="a/b"#c`, "A: only a comment, after a space, may follow the closing quote"},
+	{`A="a/b" "c"`, "A: only a comment, after a space, may follow the closing quote"},
+	{`A="C:\temp ${ass://a/b}"`, `A: \t, \b and \f in double quotes are control characters; in single quotes a backslash is literal`},
 	{"A=a/b\x00", "the line holds a control character"},
 	{"A=\xff/b", "the line is not UTF-8"},
 	{"A='x ${ass://a/b'", "A: a ${ass:// is not closed by }"},
 	{"A='x ${ass://b}'", "A: a ${ass://…} in it holds no secret path; a path has a namespace and a key, like production/app/DEBUG"},
-	{"A='x ${ass://a/b?as=file}'", "A: as=file cannot stand in a template: the file holds the secret alone"},
+	{"A='x ${ass://a/b?as=file}'", "A: as=file is not allowed in a template: the file holds only the secret"},
 	{"A='$${ass://a/b}'", "A: it holds no reference: $${ass:// stands for a literal ${ass://"},
 	{"A=a/b?", "A: unknown option; known are optional, default, field, decode, encode, as, mode and fd"},
 	{"A=a/b?raw", `A: unknown option "raw"; known are optional, default, field, decode, encode, as, mode and fd`},
@@ -95,14 +95,14 @@ var badLines = []struct{ line, want string }{
 	{"A=a/b?default=%2", "A: a % in an option must be followed by two hex digits; write a literal one as %25"},
 	{"A=a/b?field=", "A: option field needs a name or a JSON pointer (of 256 steps and 4 KiB at most), as in field=password or field=/db/password"},
 	{"A=a/b?field=/a~2", "A: option field needs a name or a JSON pointer (of 256 steps and 4 KiB at most), as in field=password or field=/db/password"},
-	{"A=a/b?decode=hex", "A: option decode knows base64 only, as in decode=base64"},
-	{"A=a/b?encode=hex", "A: option encode knows url, json, base64 and none, as in encode=url"},
-	{"A=a/b?encode", "A: option encode knows url, json, base64 and none, as in encode=url"},
+	{"A=a/b?decode=hex", "A: option decode supports only base64, as in decode=base64"},
+	{"A=a/b?encode=hex", "A: option encode supports url, json, base64 and none, as in encode=url"},
+	{"A=a/b?encode", "A: option encode supports url, json, base64 and none, as in encode=url"},
 	{"A='x://u:${ass://a/b}@h'", "A: a secret in the user or password of a URL must say how it is spelled there: ${ass://a/b?encode=url} or ${ass://a/b?encode=none}"},
-	{"A=a/b?as=env", "A: option as knows file only, as in as=file"},
+	{"A=a/b?as=env", "A: option as supports only file, as in as=file"},
 	{"A=a/b?as=file&mode=0777", "A: option mode needs an octal mode that lets the owner read and nobody execute, as in mode=0444"},
 	{"A=a/b?as=file&mode=0", "A: option mode needs an octal mode that lets the owner read and nobody execute, as in mode=0444"},
-	{"A=a/b?mode=0444", "A: option mode goes with as=file"},
+	{"A=a/b?mode=0444", "A: option mode requires as=file"},
 	{"A=" + strings.Repeat("a", 70000), "the line is longer than 65536 bytes"},
 }
 
@@ -130,7 +130,7 @@ func TestMappingRefusesEveryMalformedLine(t *testing.T) {
 func TestMappingListsEveryBadLineAndNamesBothDuplicates(t *testing.T) {
 	_, err := Parse("ass.env", []byte("A=a/b\nB\nA=c/d\nC=debug\n"))
 	want := "ass.env:2: the line has no =\n" +
-		"ass.env:3: A is mapped already on line 1\n" +
+		"ass.env:3: A is already mapped on line 1\n" +
 		`ass.env:4: C: "debug" is not a secret path; a path has a namespace and a key, like production/app/DEBUG`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

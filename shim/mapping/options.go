@@ -123,7 +123,7 @@ func setField(r *Reference, value string, _ bool) error {
 
 func setDecode(r *Reference, value string, _ bool) error {
 	if value != "base64" {
-		return errors.New("option decode knows base64 only, as in decode=base64")
+		return errors.New("option decode supports only base64, as in decode=base64")
 	}
 	r.Base64 = true
 	return nil
@@ -135,12 +135,12 @@ func setEncode(r *Reference, value string, _ bool) error {
 		r.Encode = value
 		return nil
 	}
-	return errors.New("option encode knows url, json, base64 and none, as in encode=url")
+	return errors.New("option encode supports url, json, base64 and none, as in encode=url")
 }
 
 func setAs(r *Reference, value string, _ bool) error {
 	if value != "file" {
-		return errors.New("option as knows file only, as in as=file")
+		return errors.New("option as supports only file, as in as=file")
 	}
 	r.File = true
 	return nil

@@ -71,7 +71,7 @@ func ParseReference(s string) (Reference, error) {
 	}
 	for _, o := range options {
 		if o.forFile && seen[o.name] && !r.File {
-			return Reference{}, fmt.Errorf("option %s goes with as=file", o.name)
+			return Reference{}, fmt.Errorf("option %s requires as=file", o.name)
 		}
 	}
 	return r, nil

@@ -26,7 +26,7 @@ const (
 )
 
 // LooksLikeValue reports whether a path has the shape of a credential: a known
-// prefix, or a text whose case and digits change as in none that a human reads.
+// prefix, or a text whose case and digits change more often than in a name.
 func LooksLikeValue(path string) bool {
 	for _, segment := range strings.Split(path, "/") {
 		for _, prefix := range credentialPrefixes {
@@ -63,7 +63,7 @@ func notBase64(r rune) bool { return charClass(r) == 0 }
 // isRandom reports whether a text of base64 characters has digits and both
 // cases, and begins a new word, as camel case has them, every 2.5 characters or
 // fewer. Random text does so every two, names such as S3AccessKeyIdUsEast1 every
-// three. A key of AWS, which has slashes, is told by its length as well.
+// three. A key of AWS, which has slashes, is recognized by its length as well.
 func isRandom(run string) bool {
 	length, words, wordy := 0, 0, false
 	for _, segment := range strings.Split(run, "/") {
@@ -97,8 +97,8 @@ func countWords(s string) int {
 	return n
 }
 
-// charClass is a for small letters, A for capitals, 0 as a character for digits,
-// + for the rest of base64, and 0 for what is not of it.
+// charClass is 'a' for lower-case letters, 'A' for upper-case ones, '0' for
+// digits, '+' for the rest of base64, and 0 for all other characters.
 func charClass(r rune) byte {
 	switch {
 	case r >= 'a' && r <= 'z':

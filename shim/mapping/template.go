@@ -17,7 +17,7 @@ const (
 type Template struct {
 	Bare  bool
 	Parts []Part
-	File  *File // of which the parts are the text, once that is read
+	File  *File // whose text the parts are, once it is read
 }
 
 // Part is a reference or, without one, text.
@@ -88,7 +88,7 @@ func parseParts(s string) (Template, error) {
 			return Template{}, err
 		}
 		if r.File {
-			return Template{}, errors.New("as=file cannot stand in a template: the file holds the secret alone")
+			return Template{}, errors.New("as=file is not allowed in a template: the file holds only the secret")
 		}
 		t.Parts = append(t.Parts, Part{Ref: &r})
 		s = rest

@@ -18,8 +18,8 @@ const drainTime = time.Second
 // have, and the first, which is in the environment of one that never was.
 const maxSets = 4
 
-// A Filter is between the streams of a command and where they go, and replaces
-// values in them, also when these change.
+// A Filter sits between the streams of a command and their destinations, and
+// replaces values in them, also when the values change.
 type Filter struct {
 	sets  [][]string
 	set   *Set // of all of them
@@ -60,7 +60,7 @@ func (p *pipe) copy() {
 			n = p.readRest(buf)
 		}
 		if _, writeErr := p.to.Write(buf[:n]); writeErr != nil {
-			p.read.Close() // the command is told as it would have been
+			p.read.Close() // the command gets SIGPIPE or EPIPE, as without a filter
 			return
 		}
 		if err != nil {

@@ -17,7 +17,7 @@ import (
 // patterns calls found with what to look for, each once: the values, the lines
 // of those with several, and what common encoders make of them.
 func patterns(values []string, block int, found func(string)) {
-	known := make(map[uint64]bool) // by hash, as the forms of a large value are not to be kept
+	known := make(map[uint64]bool) // by hash: the forms of a large value would take too much memory
 	add := func(p string) {
 		h := maphash.String(seed, p)
 		if len(p) >= minLen && !known[h] {
@@ -85,8 +85,8 @@ func urlForms(add func(string), s string) {
 	}
 }
 
-// jsonForms adds s as a string, and as one in JSON that is a string of JSON in
-// its turn, as a reply is in a log of JSON lines.
+// jsonForms adds s as a JSON string, and as one within a JSON text that is a JSON
+// string itself, as a reply is in a log of JSON lines.
 func jsonForms(add func(string), s string) {
 	quoted := strconv.Quote(s) // Go's %q
 	add(quoted[1 : len(quoted)-1])
@@ -112,7 +112,7 @@ func jsonStrings(s string) []string {
 	return []string{plain, phpSlashes(plain), jsonEscape(s, true), jsonASCII(plain)}
 }
 
-// jsonASCII escapes what of a JSON string is not ASCII.
+// jsonASCII escapes the characters of a JSON string that are not ASCII.
 func jsonASCII(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
 		return s
@@ -194,10 +194,11 @@ func ansiC(s string, ascii bool) string {
 	return b.String()
 }
 
-// encodeURIComponent undoes what JavaScript's function of this name leaves.
+// encodeURIComponent restores the characters that JavaScript's function of this
+// name does not escape.
 var encodeURIComponent = strings.NewReplacer("%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")
 
-// lowerHex writes the hexadecimal digits of a percent-encoded text small.
+// lowerHex writes the hexadecimal digits of a percent-encoded text in lower case.
 func lowerHex(s string) string {
 	b := []byte(s)
 	for i := 0; i+2 < len(b); i++ {
@@ -212,7 +213,7 @@ func jsonEscape(s string, html bool) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(html)
-	if e.Encode(s) != nil { // cannot be: any string has a form
+	if e.Encode(s) != nil { // cannot happen: every string can be encoded
 		return s
 	}
 	return strings.TrimSuffix(b.String(), "\"\n")[1:]
@@ -250,8 +251,8 @@ func hexForms(add func(string), s string, large bool) {
 	}
 }
 
-// addLines adds what encoders make of a text that break lines: all of them
-// together and, but of a large value, each that is long enough by itself.
+// addLines adds the output of encoders that break lines: the whole and, unless
+// the value is large, each line that is long enough by itself.
 func addLines(add func(string), text string, width, shortest int, large bool) {
 	lines := chunks(text, width)
 	add(strings.Join(lines, "\n"))

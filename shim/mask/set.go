@@ -74,9 +74,9 @@ type node struct {
 }
 
 // New compiles the values, each line of those with several, and the spellings
-// that logs show. Values and lines shorter than four bytes are left out. It is
-// a net under accidents: a program that means to show a value has other ways
-// to write it.
+// that logs show. Values and lines shorter than four bytes are left out. It
+// guards against accidents: a program that means to show a value can always
+// write it in another way.
 func New(values []string) *Set { return newSet(values, blockSize) }
 
 func newSet(values []string, block int) *Set {

@@ -34,7 +34,7 @@ type Writer struct {
 	err   error      // of dst: once it failed, bytes are missing and nothing may follow
 	timer timer
 	armed bool
-	stale int // expirations under way that were called off too late
+	stale int // expirations under way that were cancelled too late
 
 	buf         []byte // the input from the first byte that may still become part of a match
 	next        int    // where in buf the search continues

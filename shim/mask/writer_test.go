@@ -130,7 +130,7 @@ func TestWriterHoldsNoByteLonger(t *testing.T) {
 	write("dred!", false, 3)
 }
 
-func TestWriterIgnoresExpiryCalledOffTooLate(t *testing.T) {
+func TestWriterIgnoresExpiryCancelledTooLate(t *testing.T) {
 	var out bytes.Buffer
 	w, timer := newTestWriter(&out, "hunter2")
 	io.WriteString(w, "hun")

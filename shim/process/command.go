@@ -14,7 +14,7 @@ type Command struct {
 	Files []File   // secrets that the command reads from a file
 
 	// SecretPath says that Path comes from a PATH that is a secret's value, and
-	// must not be told.
+	// must not be printed.
 	SecretPath bool
 }
 

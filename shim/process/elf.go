@@ -18,7 +18,7 @@ var machines = map[uint16]string{
 	3: "386", 8: "mips", 20: "ppc", 21: "ppc64", 22: "s390", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv", 258: "loongarch",
 }
 
-// readProgram returns false for what is no ELF file, or a mutilated one.
+// readProgram returns false for a file that is not ELF, or is truncated.
 func readProgram(path string) (program, bool) {
 	f, err := os.Open(path)
 	if err != nil {

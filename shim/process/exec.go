@@ -114,7 +114,7 @@ func (c *Command) Failure(err error) *exit.Error {
 	case errors.Is(err, unix.E2BIG):
 		e = tooLargeError(c.Env)
 	case errors.Is(err, unix.ENOEXEC):
-		e = cannotRunError(c.Argv[0], c.Path+" is no program for this machine"+machineName(c.Path))
+		e = cannotRunError(c.Argv[0], c.Path+" is not an executable for this CPU"+machineName(c.Path))
 	default:
 		e = cannotRunError(c.Argv[0], c.Path+": "+err.Error())
 	}

@@ -191,7 +191,7 @@ func TestExecFailuresSayWhy(t *testing.T) {
 	chain := file("chain", "#!"+script+"\n", 0o700)
 	data := file("data", "\x00\x01", 0o700)
 	closed := file("closed", "#!/bin/sh\n", 0o600)
-	const hintLook, hintRun = "check the image's CMD, or the words after ass-exec", "check the file's mode, owner and architecture"
+	const hintLook, hintRun = "check the image's CMD, or the arguments after ass-exec", "check the file's mode, owner and architecture"
 	for _, tt := range []struct {
 		claim, path string
 		env         []string
@@ -212,9 +212,9 @@ func TestExecFailuresSayWhy(t *testing.T) {
 			Hint: "the image lacks the C library the program was built for: glibc or musl",
 		}, unix.ENOENT},
 		{"another machine", other, nil, exit.Error{
-			Code: 126, Msg: `command "name" cannot run: ` + other + ` is no program for this machine: it is built for s390`, Hint: hintRun,
+			Code: 126, Msg: `command "name" cannot run: ` + other + ` is not an executable for this CPU: it is built for s390`, Hint: hintRun,
 		}, unix.ENOEXEC},
-		{"data", data, nil, exit.Error{Code: 126, Msg: `command "name" cannot run: ` + data + ` is no program for this machine`, Hint: hintRun}, unix.ENOEXEC},
+		{"data", data, nil, exit.Error{Code: 126, Msg: `command "name" cannot run: ` + data + ` is not an executable for this CPU`, Hint: hintRun}, unix.ENOEXEC},
 		{"not executable", closed, nil, exit.Error{Code: 126, Msg: `command "name" cannot run: ` + closed + `: permission denied`, Hint: hintRun}, unix.EACCES},
 		{"too large", "/bin/sh", []string{"A=1", "B=" + strings.Repeat("x", 128<<10)}, exit.Error{
 			Code: 65, Msg: "the environment and arguments are too large for the kernel (2 variables, the largest B with 131074 bytes)",

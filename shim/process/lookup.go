@@ -143,13 +143,13 @@ func checkInterpreter(name, file string, head []byte) *exit.Error {
 	e := notFoundError(name, fmt.Sprintf("%s is there, but its #! line names %q, which is not", file, interpreter))
 	e.Hint = "install the interpreter, or correct the first line of the script"
 	if strings.HasSuffix(interpreter, "\r") {
-		e.Hint = "the script has Windows line ends: convert it with dos2unix"
+		e.Hint = "the script has Windows line endings: convert it with dos2unix"
 	}
 	return e
 }
 
-// checkLoader finds the other thing. It is for after the fact: every start
-// would pay for reading the program's headers.
+// checkLoader finds the missing loader of a program. It is for after execve has
+// failed: before, every start would pay for reading the program's headers.
 func checkLoader(name, file string) *exit.Error {
 	p, ok := readProgram(file)
 	if !ok || p.loader == "" {
@@ -166,7 +166,7 @@ func checkLoader(name, file string) *exit.Error {
 func notFoundError(name, why string) *exit.Error {
 	return &exit.Error{
 		Code: exit.NoCommand, Msg: fmt.Sprintf("command %q: %s", name, why),
-		Hint: "check the image's CMD, or the words after ass-exec",
+		Hint: "check the image's CMD, or the arguments after ass-exec",
 	}
 }
 

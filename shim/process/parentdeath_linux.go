@@ -16,7 +16,7 @@ var parentDeath = func() (sig int32) {
 }()
 
 // restoreParentDeath is for the moment before execve, as restoreSignals is.
-// Until then a parent that dies is told to the first thread.
+// Until then the first thread gets the signal.
 func restoreParentDeath() {
 	runtime.LockOSThread()
 	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(parentDeath), 0, 0, 0)
