@@ -185,7 +185,7 @@ func ansiC(s string, ascii bool) string {
 		switch at := strings.IndexByte(names, c); {
 		case at >= 0 && at%2 == 0:
 			b.WriteString(`\` + names[at+1:at+2])
-		case c < ' ' || c == 0x7f || c > 0x7f && ascii:
+		case c < ' ' || c == 0x7f || c >= utf8.RuneSelf && ascii:
 			fmt.Fprintf(&b, `\%03o`, c)
 		default:
 			b.WriteByte(c)

@@ -173,7 +173,7 @@ func (s *Set) link() {
 	for first, n := range s.starts {
 		level = append(level, entry{n, first})
 	}
-	for len(level) > 0 {
+	for range 2 * s.block { // no head is longer
 		next = next[:0]
 		for _, up := range level {
 			for c := s.nodes[up.node].child; c != 0; c = s.nodes[c].sibling {

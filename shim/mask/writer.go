@@ -72,13 +72,12 @@ func (w *Writer) Write(p []byte) (int, error) {
 		return 0, w.err
 	}
 	done := 0
-	for done < len(p) {
-		n := min(len(p)-done, chunkSize)
-		if w.push(p[done : done+n]); w.err != nil {
+	for chunk := range slices.Chunk(p, chunkSize) {
+		if w.push(chunk); w.err != nil {
 			w.disarm()
 			return done, w.err
 		}
-		done += n
+		done += len(chunk)
 	}
 	if w.written < len(w.buf) && !w.armed {
 		w.armed = true

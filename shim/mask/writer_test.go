@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,6 +145,58 @@ func TestWriterIgnoresExpiryCancelledTooLate(t *testing.T) {
 	w.expire()
 	if got, want := out.String(), "hunted hunt"; got != want {
 		t.Errorf("after the next: got %q, want %q", got, want)
+	}
+}
+
+func TestMatchesOfTwoSetsAreJoinedWhereTheyTouch(t *testing.T) {
+	for _, tt := range []struct{ a, b, want []span }{
+		{nil, nil, nil},
+		{[]span{{5, 7}}, []span{{1, 3}}, []span{{1, 3}, {5, 7}}},
+		{[]span{{3, 5}}, []span{{1, 3}}, []span{{1, 5}}},
+		{[]span{{5, 7}, {9, 12}}, []span{{1, 3}, {6, 10}}, []span{{1, 3}, {5, 12}}},
+		{[]span{{1, 9}}, []span{{2, 4}}, []span{{1, 9}}},
+	} {
+		if got := union(tt.a, tt.b); !slices.Equal(got, tt.want) {
+			t.Errorf("%v and %v: got %v, want %v", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
+
+func TestMatchJoinsThoseItTouches(t *testing.T) {
+	var w Writer
+	for _, m := range []span{{0, 4}, {6, 10}, {10, 14}, {5, 15}, {16, 20}} {
+		w.addMatch(m.from, m.to)
+	}
+	if want := []span{{0, 4}, {5, 15}, {16, 20}}; !slices.Equal(w.matches, want) {
+		t.Errorf("got %v, want %v", w.matches, want)
+	}
+}
+
+func TestBlockIsExpectedOnceAtAPlace(t *testing.T) {
+	var w Writer
+	for _, i := range []int{3, 3, 7, 7, 8} {
+		w.expectBlock(i)
+	}
+	if want := []int{3, 7, 8}; !slices.Equal(w.blockStarts, want) {
+		t.Errorf("got %v, want %v", w.blockStarts, want)
+	}
+}
+
+func TestNothingIsKeptOfWhatIsWritten(t *testing.T) {
+	w, _ := newTestWriter(io.Discard, "hunter2")
+	for _, tt := range []struct {
+		text string
+		held string
+	}{
+		{"hunte", "hunte"}, // a part is no match either
+		{"r2", ""},
+		{" hunter2", ""},
+		{" hunter2 hun", "hun"},
+	} {
+		io.WriteString(w, tt.text)
+		if string(w.buf) != tt.held || len(w.matches) > 0 {
+			t.Errorf("after %q: got %q held with matches %v, want %q with none", tt.text, w.buf, w.matches, tt.held)
+		}
 	}
 }
 
