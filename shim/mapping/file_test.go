@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -90,5 +91,80 @@ func TestLineOfATemplateFile(t *testing.T) {
 	}
 	if _, ok, _ := ParseInherited("@nginx.conf.tmpl"); ok {
 		t.Error("an inherited variable names a template file")
+	}
+}
+
+func TestFileOfAVariableIsATemplateOrASecretAsAFile(t *testing.T) {
+	for _, tt := range []struct {
+		line    string
+		want    *File
+		lenient string
+	}{
+		{"F=@f.tmpl", &File{Template: "f.tmpl", Mode: 0o400}, "?default=TEXT"},
+		{"F=@f.tmpl?mode=0444&fd=70", &File{Template: "f.tmpl", Mode: 0o444, FD: 70}, "?default=TEXT"},
+		{"F=a/B?as=file", &File{Mode: 0o400}, "?optional"},
+		{"F=a/B?as=file&mode=0440&fd=255", &File{Mode: 0o440, FD: 255}, "?optional"},
+		{"F=a/B", nil, "?optional"},
+		{"F='x ${ass://a/B}'", nil, "?optional"},
+	} {
+		bindings, err := Parse("ass.env", []byte(tt.line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bindings[0].File(); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: got %+v, want %+v", tt.line, got, tt.want)
+		}
+		if got := bindings[0].Lenient(); got != tt.lenient {
+			t.Errorf("%s: got %s, want %s", tt.line, got, tt.lenient)
+		}
+	}
+}
+
+func TestPartHasTheLineOfItsTemplateFileOrThatOfTheMapping(t *testing.T) {
+	b := Binding{Name: "F", Origin: "ass.env:3", Value: Template{File: &File{Template: "f.tmpl"}}}
+	for line, want := range map[int]string{0: "ass.env:3", 1: "f.tmpl:1", 2: "f.tmpl:2"} {
+		if got := b.At(Part{Line: line}).Origin; got != want {
+			t.Errorf("line %d: got %s, want %s", line, got, want)
+		}
+	}
+	if b.Origin != "ass.env:3" {
+		t.Errorf("got %s, which the binding does not have", b.Origin)
+	}
+}
+
+func TestDescriptorIsAPlainNumberFrom64To255(t *testing.T) {
+	for value, want := range map[string]int{
+		"64": 64, "255": 255,
+		"63": 0, "256": 0, "0": 0, "-70": 0, "+70": 0, "070": 0, " 70": 0, "": 0, "x": 0, "99999999999999999999": 0,
+	} {
+		got, err := parseFD(value)
+		if got != want || (err == nil) != (want != 0) {
+			t.Errorf("%q: got %d, %v; want %d", value, got, err, want)
+		}
+	}
+}
+
+func TestTextIsCutIntoNoEmptyParts(t *testing.T) {
+	b, err := fileOf("F=@f.tmpl", "${ass://a/B}${ass://a/C}\n\n${ass://a/D}")
+	var got []string
+	for _, p := range b.Value.Parts {
+		got = append(got, p.Text)
+	}
+	if want := []string{"", "", "\n", "\n", ""}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got texts %q, %v; want %q", got, err, want)
+	}
+}
+
+func TestLineIsCutBehindItsBreak(t *testing.T) {
+	for _, tt := range []struct{ text, line, rest string }{
+		{"", "", ""},
+		{"a", "a", ""},
+		{"\n", "\n", ""},
+		{"\na", "\n", "a"},
+		{"a\nb\nc", "a\n", "b\nc"},
+	} {
+		if line, rest := cutLine(tt.text); line != tt.line || rest != tt.rest {
+			t.Errorf("%q: got %q, %q; want %q, %q", tt.text, line, rest, tt.line, tt.rest)
+		}
 	}
 }
