@@ -176,53 +176,20 @@ func TestOnlyTextWithoutInterpreterGoesToTheShell(t *testing.T) {
 	}
 }
 
-func TestExecFailuresSayWhy(t *testing.T) {
-	dir := t.TempDir()
-	file := func(name, content string, mode os.FileMode) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(content), mode); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	noLoader := elfFile(t, elf.ELFCLASS64, binary.LittleEndian, hostMachine(t), "/lib/ld-nowhere.so.1")
-	other := elfFile(t, elf.ELFCLASS64, binary.BigEndian, elf.EM_S390, "/lib/ld.so")
-	script := file("script", "#!/no/such/interpreter\n", 0o700)
-	chain := file("chain", "#!"+script+"\n", 0o700)
-	data := file("data", "\x00\x01", 0o700)
-	closed := file("closed", "#!/bin/sh\n", 0o600)
-	const hintLook, hintRun = "check the image's CMD, or the arguments after ass-exec", "check the file's mode, owner and architecture"
-	for _, tt := range []struct {
-		claim, path string
-		env         []string
-		want        exit.Error
-		cause       error
-	}{
-		{"missing", dir + "/none", nil, exit.Error{Code: 127, Msg: `command "name": no such file`, Hint: hintLook}, unix.ENOENT},
-		{"below a file", data + "/none", nil, exit.Error{Code: 127, Msg: `command "name": no such file`, Hint: hintLook}, unix.ENOTDIR},
-		{"no interpreter", script, nil, exit.Error{
-			Code: 127, Msg: `command "name": ` + script + ` is there, but its #! line names "/no/such/interpreter", which is not`,
-			Hint: "install the interpreter, or correct the first line of the script",
-		}, unix.ENOENT},
-		{"an interpreter without one", chain, nil, exit.Error{
-			Code: 127, Msg: `command "name": ` + chain + ` is there, but what runs it (its #! line or loader) is not`, Hint: hintLook,
-		}, unix.ENOENT},
-		{"no loader", noLoader, nil, exit.Error{
-			Code: 127, Msg: `command "name": ` + noLoader + ` is there, but its loader /lib/ld-nowhere.so.1 is not`,
-			Hint: "the image lacks the C library the program was built for: glibc or musl",
-		}, unix.ENOENT},
-		{"another machine", other, nil, exit.Error{
-			Code: 126, Msg: `command "name" cannot run: ` + other + ` is not an executable for this CPU: it is built for s390`, Hint: hintRun,
-		}, unix.ENOEXEC},
-		{"data", data, nil, exit.Error{Code: 126, Msg: `command "name" cannot run: ` + data + ` is not an executable for this CPU`, Hint: hintRun}, unix.ENOEXEC},
-		{"not executable", closed, nil, exit.Error{Code: 126, Msg: `command "name" cannot run: ` + closed + `: permission denied`, Hint: hintRun}, unix.EACCES},
-		{"too large", "/bin/sh", []string{"A=1", "B=" + strings.Repeat("x", 128<<10)}, exit.Error{
-			Code: 65, Msg: "the environment and arguments are too large for the kernel (2 variables, the largest B with 131074 bytes)",
-			Hint: "map large secrets with ?as=file, so that their variables name files in memory",
-		}, unix.E2BIG},
-	} {
+const hintLook, hintRun = "check the image's CMD, or the arguments after ass-exec", "check the file's mode, owner and architecture"
+
+// execFailure is what Exec says of a file, and the error of execve it stands for.
+type execFailure struct {
+	claim, path string
+	want        exit.Error
+	cause       error
+}
+
+func checkExecFailures(t *testing.T, env []string, failures []execFailure) {
+	t.Helper()
+	for _, tt := range failures {
 		t.Run(tt.claim, func(t *testing.T) {
-			cmd := &Command{Path: tt.path, Argv: []string{"name"}, Env: tt.env}
+			cmd := &Command{Path: tt.path, Argv: []string{"name"}, Env: env}
 			var e *exit.Error
 			if err := execHere(cmd); !errors.As(err, &e) {
 				t.Fatalf("got %v", err)
@@ -237,6 +204,59 @@ func TestExecFailuresSayWhy(t *testing.T) {
 			}
 		})
 	}
+}
+
+// commandFile makes a file to execute, in a folder of its own.
+func commandFile(t *testing.T, content string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestExecNamesWhatIsMissing(t *testing.T) {
+	noLoader := elfFile(t, elf.ELFCLASS64, binary.LittleEndian, hostMachine(t), "/lib/ld-nowhere.so.1")
+	script := commandFile(t, "#!/no/such/interpreter\n", 0o700)
+	chain := commandFile(t, "#!"+script+"\n", 0o700)
+	checkExecFailures(t, nil, []execFailure{
+		{"the file", script + "-none", exit.Error{Code: 127, Msg: `command "name": no such file`, Hint: hintLook}, unix.ENOENT},
+		{"its folder", script + "/none", exit.Error{Code: 127, Msg: `command "name": no such file`, Hint: hintLook}, unix.ENOTDIR},
+		{"its interpreter", script, exit.Error{
+			Code: 127, Msg: `command "name": ` + script + ` is there, but its #! line names "/no/such/interpreter", which is not`,
+			Hint: "install the interpreter, or correct the first line of the script",
+		}, unix.ENOENT},
+		{"the interpreter of its interpreter", chain, exit.Error{
+			Code: 127, Msg: `command "name": ` + chain + ` is there, but what runs it (its #! line or loader) is not`, Hint: hintLook,
+		}, unix.ENOENT},
+		{"its loader", noLoader, exit.Error{
+			Code: 127, Msg: `command "name": ` + noLoader + ` is there, but its loader /lib/ld-nowhere.so.1 is not`,
+			Hint: "the image lacks the C library the program was built for: glibc or musl",
+		}, unix.ENOENT},
+	})
+}
+
+func TestExecSaysWhyAFileCannotRun(t *testing.T) {
+	other := elfFile(t, elf.ELFCLASS64, binary.BigEndian, elf.EM_S390, "/lib/ld.so")
+	data := commandFile(t, "\x00\x01", 0o700)
+	closed := commandFile(t, "#!/bin/sh\n", 0o600)
+	checkExecFailures(t, nil, []execFailure{
+		{"another machine", other, exit.Error{
+			Code: 126, Msg: `command "name" cannot run: ` + other + ` is not an executable for this CPU: it is built for s390`, Hint: hintRun,
+		}, unix.ENOEXEC},
+		{"data", data, exit.Error{Code: 126, Msg: `command "name" cannot run: ` + data + ` is not an executable for this CPU`, Hint: hintRun}, unix.ENOEXEC},
+		{"not executable", closed, exit.Error{Code: 126, Msg: `command "name" cannot run: ` + closed + `: permission denied`, Hint: hintRun}, unix.EACCES},
+	})
+}
+
+func TestExecNamesTheLargestVariable(t *testing.T) {
+	checkExecFailures(t, []string{"A=1", "B=" + strings.Repeat("x", 128<<10)}, []execFailure{
+		{"too large", "/bin/sh", exit.Error{
+			Code: 65, Msg: "the environment and arguments are too large for the kernel (2 variables, the largest B with 131074 bytes)",
+			Hint: "map large secrets with ?as=file, so that their variables name files in memory",
+		}, unix.E2BIG},
+	})
 }
 
 // hostMachine is what a program for this machine has in its headers.
