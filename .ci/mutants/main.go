@@ -2,6 +2,7 @@
 //
 //	go run ./.ci/mutants                  all of it: hours
 //	go run ./.ci/mutants process mask     these packages
+//	go run ./.ci/mutants shim/watch.go    this file
 //	go run ./.ci/mutants by-hand          what by-hand lists
 //	go run ./.ci/mutants by-hand key.go   of which only those with this word
 //
@@ -16,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -62,10 +64,11 @@ func run(args []string) (ok bool, err error) {
 	}
 	ok = true
 	for _, target := range targets {
-		if len(args) > 0 && !slices.Contains(args, target.name) {
+		files := filesIn(target.dir, args)
+		if len(args) > 0 && len(files) == 0 && !slices.Contains(args, target.name) {
 			continue
 		}
-		report, err := unleash(root, target.dir)
+		report, err := unleash(root, target.dir, files)
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", target.name, err)
 		}
@@ -80,6 +83,17 @@ func run(args []string) (ok bool, err error) {
 	}
 	all, err := byHand(filepath.Join(root, "src"), nil)
 	return ok && all, err
+}
+
+// filesIn returns the arguments that are files of the package, without its
+// folder.
+func filesIn(dir string, args []string) (files []string) {
+	for _, arg := range args {
+		if filepath.Dir(arg) == dir && filepath.Ext(arg) == ".go" {
+			files = append(files, filepath.Base(arg))
+		}
+	}
+	return files
 }
 
 // copyTree copies what git knows or would add.
@@ -134,7 +148,8 @@ type mutation struct {
 	Line, Column int
 }
 
-func unleash(root, dir string) (*report, error) {
+// unleash has gremlins change a package, or these files of it.
+func unleash(root, dir string, files []string) (*report, error) {
 	tool, err := exec.LookPath("go")
 	if err != nil {
 		return nil, err
@@ -153,10 +168,7 @@ func unleash(root, dir string) (*report, error) {
 		return nil, fmt.Errorf("go install: %w\n%s", err, out)
 	}
 	result := filepath.Join(root, "result.json")
-	args := []string{"unleash", "--output", result}
-	if dir == "shim" { // the packages below it have their own turn
-		args = append(args, "--exclude-files", "/")
-	}
+	args := append([]string{"unleash", "--output", result}, exclude(dir, files)...)
 	cmd := exec.Command(filepath.Join(bin, "gremlins"), append(args, "./"+dir)...)
 	cmd.Dir = filepath.Join(root, "src")
 	// Not from a cache, or a mutant would have no time to be found in.
@@ -171,6 +183,20 @@ func unleash(root, dir string) (*report, error) {
 	}
 	r := &report{}
 	return r, json.Unmarshal(text, r)
+}
+
+// exclude has gremlins leave out the files of a package that are not chosen.
+func exclude(dir string, chosen []string) (args []string) {
+	if dir == "shim" { // the packages below it have their own turn
+		args = append(args, "--exclude-files", "/")
+	}
+	all, _ := filepath.Glob(filepath.Join(dir, "*.go"))
+	for _, file := range all {
+		if name := filepath.Base(file); len(chosen) > 0 && !slices.Contains(chosen, name) {
+			args = append(args, "--exclude-files", "^"+regexp.QuoteMeta(name)+"$")
+		}
+	}
+	return args
 }
 
 // print lists what was not killed, without what MUTANTS.md explains, and
