@@ -194,7 +194,7 @@ func waitForRequests(t *testing.T, v *devvault.Server, n int) {
 	}
 }
 
-// A token that takes a human is not asked for a second time behind his back.
+// Another token would take a second approval, which nobody asked for.
 func TestWatchEndsWithAnApprovedToken(t *testing.T) {
 	v, env := vaultServer(t, devvault.Config{TokenMaxUses: 3})
 	v.PutTier("a/X", "one", "sensitive")
