@@ -104,6 +104,30 @@ func TestHTTPIsAllowedOnLoopbackAndOnRequest(t *testing.T) {
 	}
 }
 
+func TestDefaultsAreThoseThatHelpShows(t *testing.T) {
+	cfg, err := ParseConfig([]string{"true"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := func(c Config) string {
+		return fmt.Sprint(c.URL, c.Timeout, c.ApprovalTimeout, c.TokenTTL, c.OnChange, c.StopTimeout, c.JSON)
+	}
+	n := 0
+	for _, s := range settings {
+		if s.def == "" || s.flag == "mapping" || s.flag == "resolve" { // which are in words
+			continue
+		}
+		n++
+		set := cfg
+		if err := s.set(&set, s.def); err != nil || values(set) != values(cfg) {
+			t.Errorf("%s=%s: got %s, %v; the default is %s", s.flag, s.def, values(set), err, values(cfg))
+		}
+	}
+	if want := "https://api.agentsecretstore.com 1m0s 10m0s 5m0s restart 10s false"; n != 7 || values(cfg) != want {
+		t.Errorf("%d defaults: got %s, want %s", n, values(cfg), want)
+	}
+}
+
 func TestTimesHaveTheirLimits(t *testing.T) {
 	const noDuration, noMinutes = "must be a duration such as 90s or 2m", "must be a whole number of minutes, such as 5m"
 	for _, tt := range []struct{ flag, value, want string }{
