@@ -110,7 +110,7 @@ func TestDefaultsAreThoseThatHelpShows(t *testing.T) {
 		t.Fatal(err)
 	}
 	values := func(c Config) string {
-		return fmt.Sprint(c.URL, c.Timeout, c.ApprovalTimeout, c.TokenTTL, c.OnChange, c.StopTimeout, c.JSON)
+		return strings.TrimSpace(fmt.Sprintln(c.URL, c.Timeout, c.ApprovalTimeout, c.TokenTTL, c.OnChange, c.StopTimeout, c.JSON))
 	}
 	n := 0
 	for _, s := range settings {
