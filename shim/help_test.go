@@ -88,3 +88,18 @@ func TestHelpListsEverySettingAndOption(t *testing.T) {
 		}
 	}
 }
+
+func TestHelpOfASettingHasFlagVariableAndDefault(t *testing.T) {
+	help := Help()
+	for _, line := range []string{
+		"                               ASS_AGENT_KEY: the agent key; or",
+		"  --ca-file FILE               ASS_CA_FILE: PEM bundle to trust instead of the system's",
+		"  --timeout TIME               ASS_TIMEOUT: for everything before the command starts; 0 = for ever (60s)",
+		"  -v, --verbose                ASS_VERBOSE: say what is done: names, paths, durations; never a value",
+		"  --install PATH               copy this binary to PATH, run nothing",
+	} {
+		if !strings.Contains(help, "\n"+line+"\n") {
+			t.Errorf("no line %q in\n%s", line, help)
+		}
+	}
+}
