@@ -39,18 +39,18 @@ func fullPipe(t *testing.T) *os.File {
 }
 
 func TestFullStderrDoesNotProlongTheBudget(t *testing.T) {
-	for _, format := range []string{"text", "json"} {
-		cmd := command(t, broken(t), "-v", "--timeout=1s", "--log-format="+format, "true")
+	for _, flags := range [][]string{{"--log-format=text"}, {"--log-format=json"}, {"--init"}, {"--mask"}} {
+		cmd := command(t, broken(t), append(flags, "-v", "--timeout=1s", "true")...)
 		cmd.Stderr = fullPipe(t)
 		start := time.Now()
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		if got := waitStatus(t, cmd); got != 69 {
-			t.Errorf("%s: got status %d, want 69", format, got)
+			t.Errorf("%q: got status %d, want 69", flags, got)
 		}
 		if d := time.Since(start); d > limit/2 {
-			t.Errorf("%s: it took %s", format, d)
+			t.Errorf("%q: it took %s", flags, d)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func TestSignalEndsTheFetchBehindAFullStderr(t *testing.T) {
 func TestFullStderrDoesNotKeepTheCommandFromRunning(t *testing.T) {
 	v, env := vaultServer(t, devvault.Config{})
 	v.Put("a/B", "value")
-	for _, flags := range [][]string{{"-v"}, {"-v", "--init"}} {
+	for _, flags := range [][]string{{"-v"}, {"-v", "--init"}, {"-v", "--mask"}} {
 		cmd := command(t, "", append(flags, "sh", "-c", "exit 3")...)
 		cmd.Env, cmd.Stderr = append(env, "X=ass://a/B"), fullPipe(t)
 		if err := cmd.Start(); err != nil {

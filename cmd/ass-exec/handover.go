@@ -22,7 +22,9 @@ import (
 // An init and the ass-exec that it starts talk over a pair of sockets. The
 // init sends the agent key, because a fork copies the environment to the heap,
 // where nothing could wipe it. Under --mask the child sends the secrets back,
-// waits until the filter knows them, and then becomes the command.
+// waits until the filter knows them, and then becomes the command. It reports to
+// the init's stderr and not through the filter: that would wait for a reader of
+// stderr before it lets the command start, or the init end.
 
 // handoverVariable names the child's descriptor. It is ours alone: no user
 // sets it, and the command does not get it.
@@ -33,8 +35,8 @@ var keyVariables = []string{"ASS_AGENT_KEY", "ASS_API_KEY"}
 
 // handOver sends the keys of environ to a child yet to be started, and returns
 // the environment that this child is to get and the init's socket. It copies
-// no key.
-func handOver(environ []string, mask, ignoresChild bool) (env []string, socket *os.File, err error) {
+// no key. The child reports to stderr, if that is not nil.
+func handOver(environ []string, mask, ignoresChild bool, stderr *os.File) (env []string, socket *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		return nil, nil, err
@@ -57,7 +59,13 @@ func handOver(environ []string, mask, ignoresChild bool) (env []string, socket *
 	}
 	err = firstError(err, send(fds[0], ""))
 	child, dupErr := process.DupInherited(fds[1])
-	return append(env, fmt.Sprintf("%s=%d,%t,%t", handoverVariable, child, mask, ignoresChild)), socket, firstError(err, dupErr)
+	err = firstError(err, dupErr)
+	reports := 2
+	if stderr != nil {
+		reports, dupErr = process.DupInherited(int(stderr.Fd()))
+		err = firstError(err, dupErr)
+	}
+	return append(env, fmt.Sprintf("%s=%d,%t,%t,%d", handoverVariable, child, mask, ignoresChild, reports)), socket, err
 }
 
 func firstError(a, b error) error {
@@ -88,6 +96,8 @@ type parent struct {
 	masks  bool // what the command prints
 
 	ignoresChild bool // SIGCHLD, as inherited by the init
+
+	stderr *os.File // nil if it is this process's own
 }
 
 // takeHandover puts what the init withheld back into the environment.
@@ -97,14 +107,18 @@ func takeHandover(environ []string) ([]string, *parent, error) {
 		return environ, nil, nil
 	}
 	p := &parent{}
-	var fd int
-	_, err := fmt.Sscanf(environ[i], handoverVariable+"=%d,%t,%t", &fd, &p.masks, &p.ignoresChild)
+	var fd, reports int
+	_, err := fmt.Sscanf(environ[i], handoverVariable+"=%d,%t,%t,%d", &fd, &p.masks, &p.ignoresChild, &reports)
 	environ = slices.Delete(slices.Clone(environ), i, i+1)
 	if err != nil || fd < 3 {
 		return environ, nil, handoverError(errors.New("not a descriptor"))
 	}
 	unix.CloseOnExec(fd)
 	p.socket = os.NewFile(uintptr(fd), "handover")
+	if reports > 2 {
+		unix.CloseOnExec(reports)
+		p.stderr = os.NewFile(uintptr(reports), "stderr")
+	}
 	p.reader = bufio.NewReader(p.socket)
 	for {
 		kv, err := p.reader.ReadString(0)
@@ -127,6 +141,14 @@ func handoverError(err error) error {
 		Code: exit.Config, Msg: handoverVariable + ": " + err.Error(),
 		Hint: "remove the variable: ass-exec sets it for itself alone",
 	}
+}
+
+// stderrOr is where to report: to own, unless the init has it filtered.
+func (p *parent) stderrOr(own io.Writer) io.Writer {
+	if p == nil || p.stderr == nil {
+		return own
+	}
+	return p.stderr
 }
 
 // passOn gives the command what the init could not.

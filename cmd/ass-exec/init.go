@@ -21,6 +21,7 @@ import (
 func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
 	opts := initOptions(cfg, report)
 	var filter *outputFilter
+	var reports *os.File
 	if cfg.Mask {
 		var err error
 		if filter, err = newOutputFilter(cfg, nil); err != nil {
@@ -28,13 +29,16 @@ func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
 		}
 		filter.warn(report)
 		opts.Stdout, opts.Stderr = filter.stdout, filter.stderr
+		if filter.stderr != nil {
+			reports = os.Stderr
+		}
 	}
 	self, err := selfPath()
 	if err != nil {
 		return 0, initError(err)
 	}
 	supervisor := supervise.New(opts)
-	env, socket, err := handOver(cfg.Environ, cfg.Mask, slices.Contains(opts.Ignored, syscall.SIGCHLD))
+	env, socket, err := handOver(cfg.Environ, cfg.Mask, slices.Contains(opts.Ignored, syscall.SIGCHLD), reports)
 	if err != nil {
 		return 0, initError(err)
 	}

@@ -35,7 +35,7 @@ func main() {
 func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (status int) {
 	environ, parent, handoverErr := takeHandover(environ)
 	cfg, err := shim.ParseConfig(args, environ)
-	report := newReporter(stderr, cfg.JSON, cfg.Verbose)
+	report := newReporter(parent.stderrOr(stderr), cfg.JSON, cfg.Verbose)
 	defer func() {
 		if recover() != nil {
 			status = report.bug(debug.Stack())
