@@ -46,6 +46,7 @@ func troubles(t *testing.T) map[string]trouble {
 		"cannot reach …: the proxy…":                               proxied("http://127.0.0.1:1"),
 		"… Proxy Authentication Required (407)":                    proxied("http://" + http407),
 		"socks connect …":                                          proxied("socks5://" + socks),
+		"… answered Service Unavailable (503): …":                  {fault: "endpoint=tokens,kind=status,status=503", env: []string{"ASS_TIMEOUT=100ms"}},
 		"… answered Too Many Requests (429): …; trying again in …": {fault: "endpoint=tokens,kind=status,status=429,count=1"},
 		"certificate of … is not trusted":                          {env: []string{"ASS_CA_FILE="}},
 		"the reply is not JSON":                                    {fault: "endpoint=tokens,kind=html"},
