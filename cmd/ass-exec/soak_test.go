@@ -125,7 +125,7 @@ func (v *soakVault) try(t *testing.T, s soakStart, proxy string, full *os.File) 
 	if s.fault.Kind != "" {
 		v.Inject(s.fault)
 	}
-	env := slices.Concat(v.env, s.route.env(v.scheme, v.port, proxy), []string{"ASS_TIMEOUT=" + budget.String()})
+	env := slices.Concat(v.env, s.route.env(v.scheme, v.port, proxy), []string{"ASS_TIMEOUT=" + budget.String(), fmt.Sprint("ASS_VERBOSE=", rand.IntN(2))})
 	start := time.Now()
 	group := v.small
 	if s.mode != "" {
@@ -143,6 +143,8 @@ func (v *soakVault) try(t *testing.T, s soakStart, proxy string, full *os.File) 
 	switch {
 	case stdout != want || status != 0 && !slices.Contains(exit.Codes(), exit.Code(status)):
 		t.Errorf("%+v: got status %d, stdout %q, %s", s, status, stdout, stderr)
+	case strings.Contains(stderr, "canary") || strings.Contains(stderr, v.AgentKey()) || strings.Contains(stderr, canaryToken):
+		t.Errorf("%+v: a secret is printed: %s", s, stderr)
 	case took > budget+slack:
 		t.Errorf("%+v: status %d came after %s", s, status, took)
 	case s.fault.Kind == "" && s.route.fine() && status != 0 && status != int(exit.Unavailable): // which a slow machine is
@@ -153,7 +155,7 @@ func (v *soakVault) try(t *testing.T, s soakStart, proxy string, full *os.File) 
 	return status
 }
 
-const soakValues = "value 0,value 1,value 2,value 3,value 4\n"
+const soakValues = "canary 0,canary 1,canary 2,canary 3,canary 4\n"
 
 func soakReferences() (env []string) {
 	for i := range 5 {
@@ -180,7 +182,7 @@ func newSoakVault(t *testing.T, worker int) *soakVault {
 	v := &soakVault{scheme: "https"}
 	v.Server = devvault.New(devvault.Config{Now: func() time.Time { return time.Now().Add(time.Duration(v.clock.Load())) }})
 	for i := range 5 {
-		v.Put(fmt.Sprintf("soak/S%d", i), fmt.Sprintf("value %d", i))
+		v.Put(fmt.Sprintf("soak/S%d", i), fmt.Sprintf("canary %d", i))
 	}
 	cert, ca, err := devvault.Certificate("127.0.0.1", "*.soak.example")
 	caFile := filepath.Join(t.TempDir(), "ca.pem")
@@ -281,7 +283,7 @@ func seedOf(t *testing.T, n int) string {
 	t.Helper()
 	secrets := make(map[string]string)
 	for i := range n {
-		secrets[fmt.Sprintf("soak/S%d", i)] = fmt.Sprintf("value %d", i)
+		secrets[fmt.Sprintf("soak/S%d", i)] = fmt.Sprintf("canary %d", i)
 	}
 	b, err := json.Marshal(map[string]any{"secrets": secrets})
 	file := filepath.Join(t.TempDir(), "seed.json")
