@@ -17,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/agent-secret-store/ass-exec/examples/internal/link"
 )
 
 // A network of our own, in which nothing comes back from 10.9.1.0/24 and
@@ -60,7 +62,9 @@ func TestNamesAndLossDelayNoStartForLong(t *testing.T) {
 		return
 	}
 	v := newVault(t, 20)
-	v.serveTLS(t, "[::]:8443")
+	l, err := net.Listen("tcp", "[::]:8443")
+	must(t, err)
+	v.serveTLS(t, l)
 	serveNames(t)
 	const ours, mute = "nameserver 127.0.0.1\n", "nameserver 10.9.1.53\nnameserver 127.0.0.1\noptions timeout:1\n"
 	for _, tt := range []struct {
@@ -86,35 +90,62 @@ func TestNamesAndLossDelayNoStartForLong(t *testing.T) {
 			must(t, exec.Command("nft", "add", "rule", "inet", "world", "loss",
 				fmt.Sprintf("numgen random mod 100 < %d drop", tt.loss)).Run())
 		}
-		const starts = 50
-		took := make([]time.Duration, starts)
-		var wg sync.WaitGroup
-		slots := make(chan bool, 5)
-		for i := range starts {
-			slots <- true
-			wg.Go(func() {
-				defer func() { <-slots }()
-				begin := time.Now()
-				status, stderr := v.start(t, tt.name, 20, "ASS_API_URL=https://"+tt.host+":8443")
-				if took[i] = time.Since(begin); status != 0 {
-					t.Errorf("%s: got status %d: %s", tt.name, status, stderr)
-				}
-			})
-		}
-		wg.Wait()
-		slices.Sort(took)
-		p95 := took[starts*95/100]
-		t.Logf("%-32s median %5d ms, p95 %5d ms, longest %5d ms", tt.name, took[starts/2].Milliseconds(), p95.Milliseconds(), took[starts-1].Milliseconds())
-		if p95 > tt.most {
-			t.Errorf("%s: 95 in 100 starts took up to %v, want %v", tt.name, p95, tt.most)
-		}
+		v.startOften(t, tt.name, tt.most, "ASS_API_URL=https://"+tt.host+":8443")
 	}
 }
 
-func (v *worldVault) serveTLS(t *testing.T, address string) {
-	t.Helper()
-	l, err := net.Listen("tcp", address)
+// A long way costs a start four round trips, and so nothing that grows with the
+// number of secrets.
+func TestLongWayCostsFourRoundTrips(t *testing.T) {
+	const rtt = 200 * time.Millisecond
+	wire, err := link.New(rtt)
 	must(t, err)
+	v := newVault(t, 20)
+	v.run = func(cmd *exec.Cmd) (err error) {
+		wire.Client.Do(func() { err = cmd.Start() })
+		if err == nil {
+			err = cmd.Wait()
+		}
+		return err
+	}
+	var l net.Listener
+	wire.Server.Do(func() { l, err = net.Listen("tcp", link.ServerAddr.String()+":8443") })
+	must(t, err)
+	v.serveTLS(t, l)
+	const most = 4*rtt + rtt - 1 // what is left is a slow machine's
+	v.startOften(t, "200 ms to the vault and back", most, "ASS_API_URL=https://"+l.Addr().String())
+}
+
+// startOften makes 50 starts of 20 secrets, five at a time, none of which may
+// fail, and 95 in 100 of which may take so long at most.
+func (v *worldVault) startOften(t *testing.T, name string, most time.Duration, env ...string) {
+	t.Helper()
+	const starts = 50
+	took := make([]time.Duration, starts)
+	var wg sync.WaitGroup
+	slots := make(chan bool, 5)
+	for i := range starts {
+		slots <- true
+		wg.Go(func() {
+			defer func() { <-slots }()
+			begin := time.Now()
+			status, stderr := v.start(t, name, 20, env...)
+			if took[i] = time.Since(begin); status != 0 {
+				t.Errorf("%s: got status %d: %s", name, status, stderr)
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(took)
+	p95 := took[starts*95/100]
+	t.Logf("%-32s median %5d ms, p95 %5d ms, longest %5d ms", name, took[starts/2].Milliseconds(), p95.Milliseconds(), took[starts-1].Milliseconds())
+	if p95 > most {
+		t.Errorf("%s: 95 in 100 starts took up to %v, want %v", name, p95, most)
+	}
+}
+
+func (v *worldVault) serveTLS(t *testing.T, l net.Listener) {
+	t.Helper()
 	cert, err := tls.LoadX509KeyPair(v.cert, v.key)
 	must(t, err)
 	server := &http.Server{Handler: v.Server, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}}

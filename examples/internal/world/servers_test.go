@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/agent-secret-store/ass-exec/examples/internal/link"
 	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/vault/devvault"
 )
@@ -192,13 +193,15 @@ type worldVault struct {
 	port                string
 	dir                 string
 	ca, cert, key, both string // files
+
+	run func(*exec.Cmd) error // of ass-exec
 }
 
 func value(i int) string { return fmt.Sprintf("value of w/s/S%d, and no other", i) }
 
 func newVault(t *testing.T, n int) *worldVault {
 	t.Helper()
-	v := &worldVault{Server: devvault.New(devvault.Config{}), dir: t.TempDir()}
+	v := &worldVault{Server: devvault.New(devvault.Config{}), dir: t.TempDir(), run: (*exec.Cmd).Run}
 	for i := range n {
 		v.Put(fmt.Sprintf("w/s/S%d", i), value(i))
 	}
@@ -208,7 +211,7 @@ func newVault(t *testing.T, n int) *worldVault {
 	server := &http.Server{Handler: v.Server}
 	go func() { _ = server.Serve(v.Listener(l)) }()
 	t.Cleanup(func() { v.Close(); server.Close() })
-	cert, ca, err := devvault.Certificate("127.0.0.1", "localhost", "10.9.0.1", "*.example")
+	cert, ca, err := devvault.Certificate("127.0.0.1", "localhost", "10.9.0.1", link.ServerAddr.String(), "*.example")
 	must(t, err)
 	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
 	must(t, err)
@@ -303,7 +306,7 @@ func (v *worldVault) start(t *testing.T, who string, n int, env ...string) (stat
 	var stdout, errs strings.Builder
 	cmd := exec.Command(assExec, "--", "env")
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, &stdout, &errs
-	err := cmd.Run()
+	err := v.run(cmd)
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Error(err)
 		return -1, ""
