@@ -6,6 +6,7 @@
 package world
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +21,13 @@ var assExec string // its absolute path
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if pid := os.Getenv(searchPID); pid != "" {
+		if err := search(pid); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
+	}
 	// Debian has most servers where only root looks.
 	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	dir, err := os.MkdirTemp("", "world")
@@ -56,7 +64,22 @@ func setUp(dir string) (err error) {
 	if len(missing) > 0 {
 		return fmt.Errorf("no %s: run .ci/install-world-tools", strings.Join(missing, ", "))
 	}
-	return buildProbe(dir)
+	return errors.Join(buildProbe(dir), copyForAnyone(dir))
+}
+
+func copyForAnyone(dir string) error {
+	anyones = filepath.Join(dir, "anyones")
+	self, err := os.Executable()
+	if err := errors.Join(err, os.Chmod(dir, 0o755), os.Mkdir(anyones, 0o755)); err != nil {
+		return err
+	}
+	for name, from := range map[string]string{"ass-exec": assExec, "test": self} {
+		data, err := os.ReadFile(from)
+		if err := errors.Join(err, os.WriteFile(filepath.Join(anyones, name), data, 0o755)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func must(t *testing.T, err error) {

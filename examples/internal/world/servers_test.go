@@ -197,13 +197,16 @@ type worldVault struct {
 	run func(*exec.Cmd) error // of ass-exec
 }
 
-func value(i int) string { return fmt.Sprintf("value of w/s/S%d, and no other", i) }
+func value(i int) string { return fmt.Sprintf("%s of w/s/S%d, and no other", canary, i) }
 
 func newVault(t *testing.T, n int) *worldVault {
 	t.Helper()
 	v := &worldVault{Server: devvault.New(devvault.Config{}), dir: t.TempDir(), run: (*exec.Cmd).Run}
 	for i := range n {
 		v.Put(fmt.Sprintf("w/s/S%d", i), value(i))
+	}
+	if n > 0 {
+		watchProcesses(t)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -296,7 +299,8 @@ func startProgram(t *testing.T, port, program string, args ...string) *exec.Cmd 
 }
 
 // start has ass-exec start a command with n secrets, and demands that it has
-// them all, or none and a status of ours.
+// them all, or none and a status of ours, and that no secret is printed or
+// written.
 func (v *worldVault) start(t *testing.T, who string, n int, env ...string) (status int, stderr string) {
 	t.Helper()
 	env = append([]string{"PATH=" + os.Getenv("PATH"), "ASS_AGENT_KEY=" + v.AgentKey(), "ASS_CA_FILE=" + v.ca, "ASS_TIMEOUT=15s"}, env...)
@@ -304,14 +308,19 @@ func (v *worldVault) start(t *testing.T, who string, n int, env ...string) (stat
 		env = append(env, fmt.Sprintf("S%d=ass://w/s/S%d", i, i))
 	}
 	var stdout, errs strings.Builder
+	dir := t.TempDir()
 	cmd := exec.Command(assExec, "--", "env")
-	cmd.Env, cmd.Stdout, cmd.Stderr = env, &stdout, &errs
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = append(env, "HOME="+dir, "TMPDIR="+dir), dir, &stdout, &errs
 	err := v.run(cmd)
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Error(err)
 		return -1, ""
 	}
 	status, stderr = cmd.ProcessState.ExitCode(), errs.String()
+	nothingWritten(t, dir)
+	if holds([]byte(stderr), slices.Concat(spellings(canary), spellings(v.AgentKey()))) {
+		t.Errorf("%s, %d secrets: a secret is printed: %s", who, n, stderr)
+	}
 	if status != 0 {
 		if stdout.Len() > 0 || !slices.Contains(exit.Codes(), exit.Code(status)) {
 			t.Errorf("%s, %d secrets: got status %d and %d bytes of output, want a status of ours and silence", who, n, status, stdout.Len())
