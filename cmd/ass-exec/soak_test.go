@@ -355,7 +355,7 @@ func TestSoakRotationsUnderMaskKeepTheirMemory(t *testing.T) {
 	}
 	// Minutes of ten. The collector's whims weigh more in a shorter one.
 	tenth := len(resident) / 10
-	second, last := mean(resident[tenth:2*tenth]), mean(resident[9*tenth:])
+	second, last := mean(resident[tenth:2*tenth]), mean(resident[len(resident)-tenth:])
 	t.Logf("resident: %d KiB in the second tenth of %s, %d KiB in the last", second, length, last)
 	most := second * 105 / 100
 	if length < 10*time.Minute {
