@@ -22,6 +22,8 @@ type limited struct {
 const (
 	limitedSecrets = 20
 	limitedFor     = "30" // seconds, after which a start counts as failed
+	// hopeless is after how many failures a launcher is run no more.
+	hopeless = 2
 	// cpuPeriod is how often a cgroup gets its share of the CPU. A start waits
 	// for a whole one, to pay nothing for the one before it.
 	cpuPeriod = 100 * time.Millisecond
@@ -45,7 +47,7 @@ func measureLimited(t tools, p *place, rounds int) ([]limited, error) {
 	for _, l := range t.launchers() {
 		m := limited{Launcher: l.name}
 		var costs []cost
-		for m.Runs < l.runs(limitedSecrets, rounds) {
+		for m.Runs < l.runs(limitedSecrets, rounds) && (m.Runs < hopeless || m.Started > 0) {
 			j, err := l.job(p, limitedSecrets)
 			if err != nil {
 				return nil, err

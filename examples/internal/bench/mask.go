@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -151,7 +152,16 @@ func logPiece() []byte {
 // writeLog makes a file of so many pieces.
 func (t tools) writeLog(name string, piece []byte, pieces int) (string, error) {
 	name = filepath.Join(t.dir, name)
-	return name, os.WriteFile(name, bytes.Repeat(piece, pieces), 0o600)
+	f, err := os.Create(name)
+	if err != nil {
+		return "", err
+	}
+	for range pieces {
+		if _, err := f.Write(piece); err != nil {
+			return "", errors.Join(err, f.Close())
+		}
+	}
+	return name, f.Close()
 }
 
 // maskTable is empty if nothing was measured.
