@@ -57,12 +57,13 @@ func measureLimited(t tools, p *place, rounds int) ([]limited, error) {
 			c, err := p.runner.run(within(folders, checked(j, check)))
 			switch {
 			case err == nil:
+				m.Started++
 				costs = append(costs, c)
 			case c.Err == "": // it is not the job that failed
 				return nil, err
 			}
 		}
-		if m.Started = len(costs); m.Started > 0 {
+		if m.Started > 0 {
 			m.WallMS = ms(median(costs).Wall)
 		}
 		fmt.Printf("0.1 CPU and 16 MiB: %-14s %9.1f ms, %d of %d started\n", m.Launcher, m.WallMS, m.Started, m.Runs)
