@@ -9,7 +9,7 @@
 #   make test-ci          the CI systems' examples (.ci/install-ci-tools)
 #   make test-world       beside other inits, behind other servers and proxies (.ci/install-world-tools); root, 6 minutes
 #   make soak             10,000 starts with random faults; SOAK_STARTS=500 for fewer
-#   make bench            ass-exec beside the CLI, the SDK and doppler; root, 17 minutes
+#   make bench            ass-exec beside the CLI, the SDK and doppler; root, 10 minutes
 #   make bench-quick      its round trips, requests, connections, allocations, size; root
 #   make fleet            1,000 starts at once against a rate limit, drawn in examples/internal/bench/fleet.svg
 #   make fuzz             each fuzz target FUZZTIME (1000000x; in CI 200000x, some 10 s)

@@ -101,7 +101,7 @@ func (r report) initTable() string {
 	}
 	text := "\nMemory of an init, as PID 1, while its command runs:\n\n| | resident | of it anonymous |\n| --- | ---: | ---: |\n"
 	for _, w := range r.Inits {
-		text += fmt.Sprintf("| %s | %.1f MiB | %.1f MiB |\n", w.Init, float64(w.RSSKiB)/1024, float64(w.AnonKiB)/1024)
+		text += fmt.Sprintf("| %s | %d KiB | %d KiB |\n", w.Init, w.RSSKiB, w.AnonKiB)
 	}
 	return text
 }

@@ -5,7 +5,7 @@
 // against the dev vault over TLS, on loopback and over links with a delay; and
 // with what --init, --mask and a small container cost beside others.
 //
-//	make bench          everything; takes 17 minutes
+//	make bench          everything; takes 10 minutes
 //	make bench-quick    counts that must not grow; under a minute
 //	bin/bench -against BINARY
 //	                    times, CPU and memory over those of another binary
