@@ -67,14 +67,14 @@ func parseOptions(args []string, stdout io.Writer) (options, error) {
 	fs.StringVar(&o.caOut, "tls-ca-out", "", "`file` for the authority's certificate, in PEM")
 	fs.Func("tls-host", "one more `name` or address in the certificate (repeatable)", func(v string) error { o.hosts = append(o.hosts, v); return nil })
 	fs.BoolVar(&o.verbose, "v", false, "log each request to stderr; never a value, token or key")
-	fs.StringVar(&o.vault.AgentKey, "agent-key", "", "the agent `key`; made up if not given")
+	fs.StringVar(&o.vault.AgentKey, "agent-key", "", "the agent `key`; generated if not given")
 	fs.StringVar(&o.vault.UserKey, "user-key", "", "a `key` that stands for the login of a human")
 	fs.BoolVar(&o.vault.Lenient, "lenient", false, "let the agent key do everything")
 	fs.StringVar(&o.vault.Envelope, "envelope", "", "only this envelope of errors: error or detail")
-	fs.BoolVar(&o.vault.TokenInStatus, "token-in-status", false, "an approved approval shows its token itself")
+	fs.BoolVar(&o.vault.TokenInStatus, "token-in-status", false, "show the token in the state of an approved approval")
 	fs.DurationVar(&o.vault.ApprovalTTL, "approval-ttl", 0, "how long an approval may take (10m)")
-	fs.BoolVar(&o.vault.NoQueryList, "no-query-list", false, "do not know GET /v1/secrets?namespace=")
-	fs.BoolVar(&o.vault.FlatList, "flat-list", false, "leave the namespaces below out of a listing")
+	fs.BoolVar(&o.vault.NoQueryList, "no-query-list", false, "answer 404 to GET /v1/secrets?namespace=")
+	fs.BoolVar(&o.vault.FlatList, "flat-list", false, "list a namespace without those below it")
 	fs.IntVar(&o.vault.PageSize, "page-size", 0, "list in pages of `n`")
 	fs.Float64Var(&o.vault.RateLimit, "rate", 0, "at most `n` requests a second, else 429 with Retry-After")
 	fs.IntVar(&o.vault.Burst, "burst", 0, "let `n` of them through at once after a pause (as many as in a second)")
@@ -157,7 +157,7 @@ func seed(vault *devvault.Server, file string) error {
 	return nil
 }
 
-// announce tells what a client needs, in a form that a shell can source. It is
+// announce prints what a client needs, in a form that a shell can source. It is
 // printed once connections are accepted.
 func announce(w io.Writer, env [][2]string) {
 	fmt.Fprintln(w, "# Agent Secret Store in memory, for development only. In another shell:")

@@ -22,7 +22,7 @@ const maxBody = 16 << 20 // bytes of a request
 // Config says how a Server behaves. The zero value is a strict one with a key
 // of its own.
 type Config struct {
-	AgentKey string           // made up if empty
+	AgentKey string           // generated if empty
 	UserKey  string           // stands for the login of a human; empty: nobody can log in
 	Lenient  bool             // the agent key also reads and writes secrets, as before 2026
 	Now      func() time.Time // time.Now if nil
@@ -37,7 +37,7 @@ type Config struct {
 	FlatList      bool          // a listing leaves out the namespaces below
 	PageSize      int           // of a listing; 0: no pages
 
-	// Trouble, besides the faults that Inject brings.
+	// What goes wrong besides injected faults.
 	RateLimit     float64       // requests per second; 0: no limit
 	Burst         int           // how many of them at once after a pause; 0: as many as in a second
 	Skew          time.Duration // added to every expires_at that is sent
