@@ -275,6 +275,9 @@ func TestRequestGoesToTheConnectionWithTheFewest(t *testing.T) {
 		}
 		s.pool.put(extra, reusable)
 	}
+	if s.pool.dialing != 0 {
+		t.Errorf("%d connections are counted as being opened", s.pool.dialing)
+	}
 	for i, inFlight := range []int{2, 1, 3, 1} {
 		s.pool.conns[i].inFlight = inFlight
 	}
