@@ -290,3 +290,62 @@ func TestKeysAreShownByTheirBeginning(t *testing.T) {
 		}
 	}
 }
+
+func TestWriteChangesOnlyWhatItNames(t *testing.T) {
+	v, c := start(t, Config{})
+	token := c.token(v.AgentKey(), "*", "")
+	for _, tt := range []struct{ body, want string }{
+		{`{"value":"1"}`, `custom standard {}`},
+		{`{"value":"2","secret_type":"api_key","access_tier":"sensitive","metadata":{"a":1}}`, `api_key sensitive {"a":1}`},
+		{`{"value":"3","metadata":null}`, `api_key sensitive {"a":1}`},
+		{`{"value":"4","access_tier":"critical"}`, `api_key critical {"a":1}`},
+	} {
+		_, reply := c.do("PUT", "/v1/secrets/a/B", token, tt.body)
+		var row secret
+		if err := json.Unmarshal([]byte(reply), &row); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%s %s %s", row.Type, row.Tier, row.Metadata); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.body, got, tt.want)
+		}
+	}
+}
+
+func TestFieldThatIsWrongIsNamedInEachEnvelope(t *testing.T) {
+	for envelope, want := range map[string]string{
+		"":       `{"detail":"ttl: unknown ttl","error":{"code":"VALIDATION_ERROR","message":"ttl: unknown ttl"}}`,
+		"error":  `{"error":{"code":"VALIDATION_ERROR","message":"ttl: unknown ttl"}}`,
+		"detail": `{"detail":[{"loc":["body","ttl"],"msg":"unknown ttl","type":"value_error"}]}`,
+	} {
+		v, c := start(t, Config{Envelope: envelope})
+		if got := c.want(422, "POST", "/v1/tokens", v.AgentKey(), `{"scopes":["*"],"ttl":"soon"}`); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestAuditSaysWhoDidWhat(t *testing.T) {
+	v, c := start(t, Config{UserKey: "user"})
+	c.want(201, "PUT", "/v1/secrets/a/B", c.token(v.AgentKey(), "*", ""), `{"value":"v"}`)
+	c.want(200, "GET", "/v1/secrets/a/B", "user", "")
+	var reply struct {
+		Events []struct {
+			ID, IP string
+			Type   string `json:"event_type"`
+			Actor  string `json:"actor_id"`
+			Kind   string `json:"actor_type"`
+			Of     string `json:"resource_id"`
+		}
+	}
+	if err := json.Unmarshal([]byte(c.want(200, "GET", "/v1/audit", "user", "")), &reply); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range reply.Events {
+		got = append(got, strings.Join([]string{e.ID, e.Type, e.Actor, e.Kind, e.Of}, " "))
+	}
+	want := "evt_5 secret.read usr_dev user a/B, evt_4 secret.created agt_dev agent a/B, evt_2 token.issued agt_dev agent tok_1"
+	if text := strings.Join(got, ", "); text != want {
+		t.Errorf("got %s, want %s", text, want)
+	}
+}
