@@ -141,7 +141,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
+	a, fault := s.take(r, body)
+	if fault != nil && fault.apply(s, w, r, a) {
+		return
+	}
+	a.write(w)
+}
+
+// take answers a request and records it, and finds the fault that affects it.
+func (s *Server) take(r *http.Request, body []byte) (answer, *Fault) {
 	s.mu.Lock()
+	defer s.mu.Unlock() // even in a panic, which ends this request alone
 	c := &call{Request: r, caller: s.identify(r), body: body}
 	fault := s.faultFor(endpointOf(r))
 	a := s.answer(c, fault)
@@ -150,11 +160,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.OnRequest != nil {
 		s.cfg.OnRequest(seen)
 	}
-	s.mu.Unlock()
-	if fault != nil && fault.apply(s, w, r, a) {
-		return
-	}
-	a.write(w)
+	return a, fault
 }
 
 func (s *Server) answer(c *call, fault *Fault) answer {
