@@ -60,6 +60,18 @@ func TestWhereStrangersWriteVariablesNoneIsResolved(t *testing.T) {
 	}
 }
 
+// Its terminals are logs; those of a web server or an SSH client are none.
+func TestCISystemIsToldFromOtherStrangers(t *testing.T) {
+	for _, marker := range append(markers, "CI=0", "X=1") {
+		name, _, _ := strings.Cut(marker, "=")
+		c := Config{Environ: []string{marker}}
+		want := name != "GATEWAY_INTERFACE" && name != "SSH_ORIGINAL_COMMAND" && name != "X" && marker != "CI=0"
+		if got := c.InCI(); got != want {
+			t.Errorf("%s: got %t", marker, got)
+		}
+	}
+}
+
 func TestResolveSaysWhichVariablesHoldReferences(t *testing.T) {
 	const byDefault = "ASS_RESOLVE is none by default, because CI is set"
 	for _, tt := range []struct {
