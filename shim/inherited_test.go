@@ -201,6 +201,7 @@ func TestArgumentWithAVariablesReferenceIsWarnedOf(t *testing.T) {
 		{"--db=" + ref, "1 URL"},
 		{"-v|" + ref + "/app?sslmode=off", "2 URL"},
 		{"-c|run '" + template + "'", "2 T"},
+		{"", ""},
 		{"run|-e|X=ass://production/db/OTHER", ""},
 		{"run|-e|X=" + ref + "_2", ""},
 		{"$(URL)|URL|ass://|ass://l/C|ass://o/URS", ""},
@@ -211,6 +212,9 @@ func TestArgumentWithAVariablesReferenceIsWarnedOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		var log bytes.Buffer
+		if tt.args == "" {
+			cfg.Argv = []string{ref} // which is no argument
+		}
 		p := plan{cfg: cfg}
 		p.warn(slog.New(slog.NewJSONHandler(&log, nil)))
 		got := regexp.MustCompile(`"WARN","msg":"argument (\d) holds the reference of (\w+) and not its secret: .*; write sh -c 'exec … \\"\$(\w+)\\"'`).FindStringSubmatch(log.String())

@@ -71,6 +71,33 @@ func TestKeyCommandThatFailsIsNamedAndNotQuoted(t *testing.T) {
 	}
 }
 
+// It may ask a human for a PIN.
+func TestKeyCommandRunsOnlyForAKeyThatIsUsed(t *testing.T) {
+	for _, tt := range []struct {
+		mapping, args, command string
+		want                   bool
+	}{
+		{"A=a/A\n", "", "true", true},
+		{"A=debug\n", "", "true", false},
+		{"A=a/A\n", "", "no-such-command", false},
+		{"A=debug\n", "--check", "true", true},
+		{"A=a/A\n", "--check", "no-such-command", true},
+		{"A=a/A\n", "--lint", "true", false},
+		{"#\n", "", "true", false},
+		{"#\n", "--keep-agent-key", "true", true},
+		{"#\n", "--keep-agent-key", "no-such-command", false},
+	} {
+		environ := []string{"PATH=" + os.Getenv("PATH"), `ASS_AGENT_KEY_COMMAND=sh -c 'echo key; : >ran'`}
+		cfg := configFor(t, tt.mapping, environ, strings.Fields(tt.args)...)
+		cfg.Argv = []string{tt.command}
+		p, _ := newPlan(cfg, newBudget(0, context.Background))
+		_, err := os.Stat("ran")
+		if ran := err == nil; ran != tt.want || (p.key.Reveal() == "key") != tt.want {
+			t.Errorf("%+v: it ran: %t, the key is there: %t", tt, ran, !p.key.Empty())
+		}
+	}
+}
+
 // The command that is run has the key, and is not to ask for it again.
 func TestKeptKeyTakesThePlaceOfItsCommand(t *testing.T) {
 	for _, tt := range []struct {

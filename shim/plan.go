@@ -104,7 +104,7 @@ func (p *plan) loadBindings(budget *budget) (asked bool, problems exit.Errors) {
 		p.names[b.Name] = true
 	}
 	p.bindings = append(p.bindings, inherited...)
-	return asked || len(inherited)+len(errs) > 0, append(problems, errs...)
+	return asked || len(inherited) > 0, append(problems, errs...)
 }
 
 // readMapping reads the mapping file, if there is one.

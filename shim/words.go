@@ -22,7 +22,7 @@ func splitWords(text, home string) ([]string, error) {
 			continue
 		case c == '\'' || c == '"':
 			n := unquote(&word, text[i+1:], c)
-			if n < 0 {
+			if n == 0 {
 				return nil, errors.New("a quote " + string(c) + " is not closed")
 			}
 			i += n
@@ -51,7 +51,7 @@ func splitWords(text, home string) ([]string, error) {
 }
 
 // unquote writes the text up to the closing quote, and returns how much it has
-// read, that quote included; -1 if there is none.
+// read, that quote included; 0 if there is none.
 func unquote(word *strings.Builder, text string, quote byte) int {
 	for i := 0; i < len(text); i++ {
 		c := text[i]
@@ -66,5 +66,5 @@ func unquote(word *strings.Builder, text string, quote byte) int {
 		}
 		word.WriteByte(c)
 	}
-	return -1
+	return 0
 }

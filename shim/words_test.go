@@ -33,7 +33,7 @@ func TestWordsAreThoseOfAShell(t *testing.T) {
 
 func TestWordsWithoutAnEndAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		`a 'b`: `a quote ' is not closed`, `a "b\"`: `a quote " is not closed`, `"`: `a quote " is not closed`,
+		`a 'b`: `a quote ' is not closed`, `a "b\"`: `a quote " is not closed`, `"`: `a quote " is not closed`, `"a\`: `a quote " is not closed`,
 		`a\`: "a backslash at the end has nothing to escape", "~/x": "~/ needs HOME, which is not set",
 	} {
 		if got, err := splitWords(text, ""); err == nil || err.Error() != want {
