@@ -292,7 +292,7 @@ func TestRequestGoesToTheConnectionWithTheFewest(t *testing.T) {
 
 // What a server takes at once is what it takes more plus what it has.
 func TestRequestsUnderWayAreNoRoomLost(t *testing.T) {
-	arrived, answer := make(chan bool), make(chan bool)
+	arrived, answer := make(chan bool, 6), make(chan bool)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v1/tokens", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"token":"t"}`) })
 	mux.HandleFunc("/v1/secrets/", func(w http.ResponseWriter, _ *http.Request) {
@@ -310,8 +310,14 @@ func TestRequestsUnderWayAreNoRoomLost(t *testing.T) {
 	for range 6 {
 		reads.Go(func() { s.Read(t.Context(), []Ref{"a/B"}) })
 	}
+	release := sync.OnceFunc(func() { close(answer) })
+	defer release()
 	for range 6 {
-		<-arrived
+		select {
+		case <-arrived:
+		case <-time.After(10 * time.Second):
+			t.Fatal("a request finds no room")
+		}
 	}
 	slots := 0
 	for _, slot := range s.pool.reserve(t.Context(), 20) {
@@ -322,7 +328,7 @@ func TestRequestsUnderWayAreNoRoomLost(t *testing.T) {
 	if slots != 4 {
 		t.Errorf("got %d slots beside 6 requests on a connection of 10 streams", slots)
 	}
-	close(answer)
+	release()
 	reads.Wait()
 }
 
