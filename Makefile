@@ -8,7 +8,7 @@
 #   make test-386         the scripts and packages as 386, which amd64 runs itself; a minute
 #   make test-ci          the CI systems' examples (.ci/install-ci-tools)
 #   make test-world       beside other inits, behind other servers and proxies (.ci/install-world-tools); root, 6 minutes
-#   make soak             10,000 starts with random faults; SOAK_STARTS=500 for fewer
+#   make soak             10,000 starts with random faults, and ten minutes of rotations; SOAK_STARTS=500 for fewer; root
 #   make bench            ass-exec beside the CLI, the SDK and doppler; root, 10 minutes
 #   make bench-quick      its round trips, requests, connections, allocations, size; root
 #   make fleet            1,000 starts at once against a rate limit, drawn in examples/internal/bench/fleet.svg
@@ -101,7 +101,7 @@ test-world: build
 	cd examples/internal/world/dotenv && go vet -tags world . && go test -tags world -count=1 -v .
 
 soak:
-	go test -tags soak -count=1 -run 'TestEveryStartIsWhole|TestSoak' -timeout 40m -v ./cmd/ass-exec
+	go test -tags soak -count=1 -run 'TestEveryStartIsWhole|TestSoak' -timeout 60m -v ./cmd/ass-exec
 
 bench: build
 	.ci/install-bench-tools

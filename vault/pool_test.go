@@ -230,7 +230,7 @@ func TestTransportsAskForWhatIsSafe(t *testing.T) {
 // proxy's.
 func TestProxyThatRefusesIsNamed(t *testing.T) {
 	for status, want := range map[int]string{
-		200: "<nil>", 407: "the proxy proxy:3128 answered Proxy Authentication Required (407)", 299: "the proxy proxy:3128 answered status 299 (299)",
+		200: "<nil>", 407: "the proxy proxy:3128 answered Proxy Authentication Required (407)", 299: "the proxy proxy:3128 answered with an unknown status (299)",
 	} {
 		err := idlePool(false, 1).transport.OnProxyConnectResponse(t.Context(), &url.URL{Host: "proxy:3128"}, nil, &http.Response{StatusCode: status, Status: canaryValue})
 		if got := fmt.Sprint(err); got != want {

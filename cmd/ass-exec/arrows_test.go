@@ -20,7 +20,7 @@ var arrows = map[string]string{
 	"shim/supervise":          "shim/process",
 	"vault":                   "",
 	"vault/devvault":          "", // nor anything else but the standard library
-	"examples/internal/bench": "vault vault/devvault",
+	"examples/internal/bench": "examples/internal/link vault vault/devvault",
 	// what its manuals and completions are made of
 	"examples/internal/packaging": "shim",
 }

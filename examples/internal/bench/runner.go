@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"github.com/agent-secret-store/ass-exec/examples/internal/link"
 )
 
 // job is a command to be run and measured.
@@ -35,7 +37,7 @@ type runner struct {
 }
 
 // startRunner starts the process, in the namespace if there is one.
-func startRunner(ns *namespace) (*runner, error) {
+func startRunner(ns *link.Namespace) (*runner, error) {
 	cmd := exec.Command("/proc/self/exe", "-runner")
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
@@ -50,7 +52,7 @@ func startRunner(ns *namespace) (*runner, error) {
 	if ns == nil {
 		start()
 	} else {
-		ns.do(start)
+		ns.Do(start)
 	}
 	return &runner{json.NewEncoder(stdin), json.NewDecoder(stdout)}, err
 }

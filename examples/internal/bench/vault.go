@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/agent-secret-store/ass-exec/examples/internal/link"
 	"github.com/agent-secret-store/ass-exec/vault/devvault"
 )
 
@@ -36,16 +37,16 @@ type place struct {
 // loopback if there is no round trip, else at the end of a link.
 func newPlace(rtt time.Duration, n int, dir string) (*place, error) {
 	p := &place{rtt: rtt, packets: new(atomic.Int64)}
-	var client *namespace
+	var client *link.Namespace
 	listen := func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
 	if rtt > 0 {
-		wire, err := newLink(rtt)
+		wire, err := link.New(rtt)
 		if err != nil {
 			return nil, err
 		}
-		client, p.packets = wire.client, &wire.sent
+		client, p.packets = wire.Client, &wire.Sent
 		listen = func() (l net.Listener, err error) {
-			wire.server.do(func() { l, err = net.Listen("tcp", serverAddr.String()+":0") })
+			wire.Server.Do(func() { l, err = net.Listen("tcp", link.ServerAddr.String()+":0") })
 			return l, err
 		}
 	}
@@ -71,7 +72,7 @@ func (p *place) serve(listen func() (net.Listener, error), n int, dir string) er
 	for i := range n {
 		v.Put(fmt.Sprintf("bench/s/S%d", i), value(i))
 	}
-	cert, ca, err := devvault.Certificate("127.0.0.1", serverAddr.String())
+	cert, ca, err := devvault.Certificate("127.0.0.1", link.ServerAddr.String())
 	if err != nil {
 		return err
 	}
