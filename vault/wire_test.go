@@ -23,8 +23,7 @@ func withHeaders(headers, body string) string {
 }
 
 // readScripted reads a secret from a server that answers the first read with
-// raw and every other one with a good reply. It returns what the retries were
-// for, and the value or the error.
+// raw and every other one with a good reply.
 func readScripted(t *testing.T, raw string) (retried []string, result string) {
 	t.Helper()
 	reads := 0
@@ -39,6 +38,13 @@ func readScripted(t *testing.T, raw string) (retried []string, result string) {
 			return rawReply(200, goodReply)
 		}
 	})
+	return readNoting(t, c)
+}
+
+// readNoting reads a secret without waiting between attempts. It returns what the
+// retries were for, and the value or the error.
+func readNoting(t *testing.T, c *Client) (retried []string, result string) {
+	t.Helper()
 	c.newTimer = func() backoff.Timer { return &instant{new(sync.Mutex), new([]time.Duration), make(chan time.Time, 1)} }
 	c.OnRetry = func(e *Error, _ time.Duration) {
 		retried = append(retried, strings.TrimPrefix(e.Text, "cannot reach "+c.URL.Host+": "))
@@ -135,18 +141,7 @@ func readOverHTTP2(t *testing.T, first http.HandlerFunc) (retried []string, resu
 		}
 		_, _ = io.WriteString(w, goodReply)
 	}))
-	c.newTimer = func() backoff.Timer { return &instant{new(sync.Mutex), new([]time.Duration), make(chan time.Time, 1)} }
-	c.OnRetry = func(e *Error, _ time.Duration) {
-		retried = append(retried, strings.TrimPrefix(e.Text, "cannot reach "+c.URL.Host+": "))
-	}
-	got, err := readOne(c, "a/B")
-	switch {
-	case err != nil:
-		t.Fatal(err)
-	case got.Err != nil:
-		return retried, got.Err.Error()
-	}
-	return retried, got.Value.Reveal()
+	return readNoting(t, c)
 }
 
 // HTTP/2 has other ways to end a reply, and to make it long.

@@ -118,6 +118,12 @@ func reenter(t *testing.T) {
 // nothing else.
 func serveNames(t *testing.T, names map[string][]string) {
 	t.Helper()
+	answerNames(t, func(query []byte) ([][]byte, time.Duration) { return [][]byte{nameReply(query, names)}, 0 })
+}
+
+// answerNames sends what answer makes of each query, so much later.
+func answerNames(t *testing.T, answer func(query []byte) ([][]byte, time.Duration)) {
+	t.Helper()
 	server, err := net.ListenPacket("udp", "127.0.0.1:53")
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +136,12 @@ func serveNames(t *testing.T, names map[string][]string) {
 			if err != nil {
 				return
 			}
-			_, _ = server.WriteTo(nameReply(query[:n], names), client)
+			replies, delay := answer(query[:n])
+			time.AfterFunc(delay, func() {
+				for _, reply := range replies {
+					_, _ = server.WriteTo(reply, client)
+				}
+			})
 		}
 	}()
 }

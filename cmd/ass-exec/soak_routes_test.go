@@ -69,29 +69,13 @@ func serveFaultyNames(t *testing.T) {
 		names[fault+".soak.example"] = []string{"127.0.0.1"}
 	}
 	names["dead.soak.example"] = []string{"10.9.0.2", "127.0.0.1"}
-	server, err := net.ListenPacket("udp", "127.0.0.1:53")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close() })
-	go func() {
-		query := make([]byte, 512)
-		for {
-			n, client, err := server.ReadFrom(query)
-			if err != nil {
-				return
-			}
-			replies, delay := [][]byte{nameReply(query[:n], names)}, time.Duration(0)
-			if rand.IntN(2) == 0 {
-				replies, delay = spoilReply(string(query[13:13+query[12]]), replies[0])
-			}
-			time.AfterFunc(delay, func() {
-				for _, reply := range replies {
-					_, _ = server.WriteTo(reply, client)
-				}
-			})
+	answerNames(t, func(query []byte) ([][]byte, time.Duration) {
+		good := nameReply(query, names)
+		if rand.IntN(2) == 0 {
+			return spoilReply(string(query[13:13+query[12]]), good)
 		}
-	}()
+		return [][]byte{good}, 0
+	})
 }
 
 // spoilReply turns a good reply into those that a faulty name server sends.
