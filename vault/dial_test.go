@@ -143,4 +143,8 @@ func TestShunnedAddressesComeLast(t *testing.T) {
 			t.Errorf("got %s where all are shunned", got)
 		}
 	}
+	d.shun("a")
+	if got := fmt.Sprint(d.order([]string{"a", "b", "c"})); got != "[b c a]" {
+		t.Errorf("got %s, though all but a have a new chance", got)
+	}
 }
