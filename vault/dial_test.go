@@ -134,8 +134,10 @@ func TestFirstAddressToAnswerWins(t *testing.T) {
 func TestShunnedAddressesComeLast(t *testing.T) {
 	d := newDialer()
 	d.shun("a")
-	if got := fmt.Sprint(d.order([]string{"a", "b", "c"})); got != "[b c a]" {
-		t.Errorf("got %s", got)
+	for range 2 {
+		if got := fmt.Sprint(d.order([]string{"a", "b", "c"})); got != "[b c a]" {
+			t.Errorf("got %s", got)
+		}
 	}
 	d.shun("b", "c")
 	for range 2 {
