@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -150,11 +151,16 @@ func (c *Config) mappingFile() (string, *exit.Error) {
 	case !noSystem:
 		return "", unnamedError(localMapping, c.systemMapping+" exists too, and neither was named")
 	}
+	var references []string
 	for _, kv := range c.Environ {
 		name, value, _ := strings.Cut(kv, "=")
 		if _, isReference, _ := mapping.ParseInherited(value); isReference && name != "" && c.resolves(name) {
-			return "", unnamedError(localMapping, "the environment holds a reference too ("+name+"), and the mapping was not named")
+			references = append(references, name)
 		}
+	}
+	if len(references) > 0 {
+		slices.Sort(references)
+		return "", unnamedError(localMapping, "the environment holds references too ("+listNames(references)+"), and the mapping was not named")
 	}
 	return localMapping, nil
 }

@@ -44,7 +44,7 @@ func readUnnamed(t *testing.T, local, system string, environ ...string) (read st
 
 func TestUnnamedMappingReplacesNothing(t *testing.T) {
 	const both = "78 ass.env: /etc/ass-exec/ass.env exists too, and neither was named"
-	const beside = "78 ass.env: the environment holds a reference too (URL), and the mapping was not named"
+	const beside = "78 ass.env: the environment holds references too (URL), and the mapping was not named"
 	for _, tt := range []struct {
 		local, system string
 		environ       []string
