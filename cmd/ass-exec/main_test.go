@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,17 +26,22 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	bin = dir
-	build := exec.Command("go", "build", "-trimpath", "-tags", "keepsignals", "-ldflags", "-checklinkname=0", "-o", bin+"/", "./cmd/ass-exec", "./cmd/ass-devvault")
-	build.Dir = "../.."
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-		os.Exit(1)
-	}
+	build("ass-devvault", runtime.GOARCH)
+	build("ass-exec", cmp.Or(os.Getenv("EMULATED_GOARCH"), runtime.GOARCH)) // see .ci/emulated
 	unignore()
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)
+}
+
+func build(name, arch string) {
+	build := exec.Command("go", "build", "-trimpath", "-tags", "keepsignals", "-ldflags", "-checklinkname=0", "-o", bin+"/", "./cmd/"+name)
+	build.Dir = "../.."
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		os.Exit(1)
+	}
 }
 
 // unignore keeps what nohup or a shell's & ignores from the programs under
