@@ -390,6 +390,10 @@ func setURL(c *Config, v string) error {
 	}
 	u.Path = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/v1")
 	u.RawPath = ""
+	if strings.EqualFold(u.Hostname(), "localhost") {
+		// net/http keeps from the proxy what is spelled like this alone.
+		u.Host = strings.ToLower(u.Host)
+	}
 	c.URL = u
 	return nil
 }

@@ -108,6 +108,24 @@ func TestProxyIsUsedAndItsTroublesAreNamed(t *testing.T) {
 	}
 }
 
+// Cleartext is allowed on loopback because it does not leave the machine.
+func TestLoopbackIsAskedWithoutTheProxy(t *testing.T) {
+	proxy, asked := connectProxy(t, "", 403)
+	v := devvault.New(devvault.Config{})
+	v.Put("a/B", "value")
+	s := httptest.NewServer(v)
+	t.Cleanup(func() { v.Close(); s.Close() })
+	for _, host := range []string{"127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "LOCALHOST", "Localhost"} {
+		status, stdout, stderr := assExec(t, []string{
+			"PATH=" + os.Getenv("PATH"), "ASS_AGENT_KEY=" + v.AgentKey(), "ASS_API_URL=" + strings.Replace(s.URL, "127.0.0.1", host, 1),
+			"HTTP_PROXY=http://" + proxy, "X=ass://a/B", "ASS_TIMEOUT=5s",
+		}, "sh", "-c", `echo "$X"`)
+		if status != 0 || stdout != "value\n" || stderr != "" || len(asked) > 0 {
+			t.Errorf("%s: got status %d, stdout %q, stderr %q; the proxy was asked %d times", host, status, stdout, stderr, len(asked))
+		}
+	}
+}
+
 // A directory locks an account after a few wrong passwords.
 func TestProxyThatWantsOtherCredentialsIsAskedOnce(t *testing.T) {
 	const hint = "ass-exec: hint: correct user and password in VARIABLE, like http://user:password@proxy.example:3128 with special characters percent-encoded; it was tried only once, so as not to lock the account\n"
