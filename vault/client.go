@@ -257,7 +257,7 @@ func (s *Session) newRequest(ctx context.Context, req request, bearer Secret) (*
 		body = bytes.NewReader(b)
 	}
 	// Parsed, not joined: joining would clean the path.
-	u := s.client.URL.Scheme + "://" + s.client.URL.Host + strings.TrimSuffix(s.client.URL.EscapedPath(), "/") + req.url
+	u := strings.TrimSuffix(s.client.URL.String(), "/") + req.url
 	httpReq, err := http.NewRequestWithContext(ctx, req.method, u, body)
 	if err != nil {
 		return nil, err

@@ -108,6 +108,22 @@ func TestRequestsAreWhatTheAPIExpects(t *testing.T) {
 	}
 }
 
+func TestRequestIsForTheURLOfTheClient(t *testing.T) {
+	for _, base := range []string{
+		"https://v.example", "https://v.example:8443/proxy", "http://[::1]:80", "http://[fe80::1%25eth0]:8080", "https://v.example/a%20b",
+	} {
+		u, err := url.Parse(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &Session{client: Client{URL: u}}
+		got, err := s.newRequest(t.Context(), request{method: "GET", url: "/v1/secrets/a%2Eb/..%2F/C?namespace=n"}, Secret{})
+		if err != nil || got.URL.String() != base+"/v1/secrets/a%2Eb/..%2F/C?namespace=n" || got.Host != u.Host {
+			t.Errorf("%s: got %v, %v", base, got, err)
+		}
+	}
+}
+
 const okReply = `{"value":"` + canaryValue + `","version":3,"access_tier":"standard"}`
 
 // readReply reads a secret from a server that answers the first reads with
