@@ -383,6 +383,8 @@ func setURL(c *Config, v string) error {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Opaque != "":
 		// The text is not repeated: it may hold a password.
 		return fmt.Errorf("must be a URL such as %s", DefaultURL)
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > '~' }):
+		return errors.New("must have its host in ASCII, such as xn--bcher-kva.example")
 	case u.User != nil:
 		return errors.New("must not hold a user or password")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":

@@ -161,7 +161,9 @@ func TestURLThatIsNoVaultsIsRefused(t *testing.T) {
 	const noURL, query = "--api-url: must be a URL such as https://api.agentsecretstore.com", "--api-url: must not hold a ? or #"
 	for in, want := range map[string]string{
 		"vault": noURL, "//vault": noURL, "https://": noURL, "https:///v1": noURL, "https://:443": noURL, "https:vault": noURL, "https://v:x": noURL,
-		"ftp://v": noURL, "https://v?": query, "https://v?a": query, "https://v#a": query, "https://u@v": "--api-url: must not hold a user or password",
+		"https://bücher.example":      "--api-url: must have its host in ASCII, such as xn--bcher-kva.example",
+		"https://b%C3%BCcher.example": "--api-url: must have its host in ASCII, such as xn--bcher-kva.example",
+		"ftp://v":                     noURL, "https://v?": query, "https://v?a": query, "https://v#a": query, "https://u@v": "--api-url: must not hold a user or password",
 		"http://10.0.0.1":  "the vault's URL is http, which would send the agent key in cleartext to 10.0.0.1",
 		"http://localhost": "<nil>", "https://10.0.0.1": "<nil>",
 	} {
