@@ -104,16 +104,17 @@ func (w *Watcher) failure(polled snapshot) error {
 	for _, l := range polled.listings {
 		failed = append(failed, l.err)
 	}
+	var inconclusive error
 	for _, e := range failed {
 		switch {
 		case e == nil || e.Reason == vault.NotFound:
 		case e.Reason == vault.Pending, e.Status == 401 && w.session.Approved():
 			return fmt.Errorf("a new token needs a human's approval: %w", errWatchEnds)
 		default:
-			return &exit.Error{Code: codeOf(e.Reason), Msg: e.Error(), Err: e}
+			inconclusive = &exit.Error{Code: codeOf(e.Reason), Msg: e.Error(), Err: e}
 		}
 	}
-	return nil
+	return inconclusive
 }
 
 // fingerprints identify the state of every secret of a poll: for those of a

@@ -211,6 +211,26 @@ func TestWatchEndsWithATokenThatAHumanApproved(t *testing.T) {
 	}
 }
 
+// However many secrets were refused, one request for a token is all.
+func TestWatchEndsWhereANewTokenNeedsAHuman(t *testing.T) {
+	v := newVault(t, devvault.Config{TokenMaxUses: 3})
+	for _, name := range []string{"X", "Y", "Z"} {
+		v.Put("a/"+name, "1")
+	}
+	w := watch(t, v, "X=a/X\nY=a/Y\nZ=a/Z\n")
+	v.PutTier("a/X", "1", "sensitive")
+	w.polls <- struct{}{}
+	select {
+	case <-w.done:
+	case <-w.waits:
+		t.Error("the watch goes on")
+	}
+	want := "level=WARN msg=\"a new token needs a human's approval: the secrets are no longer watched: the command keeps those it has\"\n"
+	if got, n := w.log.String(), len(v.Approvals()); got != want || n != 1 {
+		t.Errorf("got %d approvals,\n%swant 1,\n%s", n, got, want)
+	}
+}
+
 func TestWatchEndsWithItsContext(t *testing.T) {
 	v := newVault(t, devvault.Config{})
 	v.Put("a/X", "1")
@@ -320,7 +340,11 @@ func TestPollFailsWhereItSaysNothing(t *testing.T) {
 			}
 		}
 	}
-	err := w.failure(snapshot{secrets: map[vault.Ref]vault.Result{"a/X": {Err: &vault.Error{Reason: vault.Pending}}}})
+	many := map[vault.Ref]vault.Result{"a/X": {Err: &vault.Error{Reason: vault.Pending}}}
+	for i := range 100 {
+		many[vault.Ref(fmt.Sprint("a/Y", i))] = vault.Result{Err: &vault.Error{Reason: vault.Unavailable}}
+	}
+	err := w.failure(snapshot{secrets: many})
 	if fmt.Sprint(err) != "a new token needs a human's approval: the secrets are no longer watched" {
 		t.Errorf("got %v", err)
 	}

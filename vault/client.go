@@ -90,11 +90,13 @@ func (c *Client) Open(ctx context.Context, scopes []string) (*Session, error) {
 }
 
 // ResetBudget begins a new budget for what is asked next, and allows a new
-// token for it. Nothing may be under way.
+// token for it, unless a human has been asked for one. Nothing may be under way.
 func (s *Session) ResetBudget() {
 	s.budget.now = s.client.clock
 	s.budget.reset(s.client.Timeout)
-	s.token.renewed = false
+	if err := s.token.renewErr; err == nil || err.Reason != Pending {
+		s.token.renewed, s.token.renewErr = false, nil
+	}
 }
 
 // Quiet ends the calls of OnRetry and OnApproval. Nothing may be under way.

@@ -508,6 +508,51 @@ func TestRefusedTokenIsReplacedOnceForAllReads(t *testing.T) {
 	}
 }
 
+// Only one of the reads asks for another token, but what comes of it is the
+// cause of them all. A human is asked once in all rounds.
+func TestTokenThatCannotBeReplacedIsTheCauseOfEveryRefusedRead(t *testing.T) {
+	for _, tt := range []struct {
+		claim, reply string // to every token request but the first
+		cause        string
+		requests     int // for a token in two rounds, the first one's included
+	}{
+		{"the key is revoked", "401 {}", "no new token: not authorized (401)", 3},
+		{"a scope is gone", `403 {"error":"no"}`, "no new token: access denied (403): no", 3},
+		{"not a token", "{}", "no new token: the reply has no token", 3},
+		{"a human's approval is needed", needsApproval, "no new token: a human's approval is needed", 2},
+	} {
+		server := &approvalServer{states: []string{"401 {}"}, tokens: []string{`{"token":"t"}`, tt.reply}}
+		var mu sync.Mutex
+		c, _ := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			server.ServeHTTP(w, r)
+		}))
+		s, err := c.Open(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		for range 2 {
+			s.ResetBudget()
+			for ref, r := range s.Read(t.Context(), []Ref{"a/A", "a/B", "a/C"}) {
+				if r.Err == nil || r.Err.Error() != tt.cause {
+					t.Errorf("%s: %s: got %v, want %s", tt.claim, ref, r.Err, tt.cause)
+				}
+			}
+		}
+		tokens := 0
+		for _, asked := range server.asked {
+			if asked == "POST /v1/tokens" {
+				tokens++
+			}
+		}
+		if tokens != tt.requests {
+			t.Errorf("%s: got %d token requests, want %d", tt.claim, tokens, tt.requests)
+		}
+	}
+}
+
 func TestReadEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c, _ := testClient(t, func(w http.ResponseWriter, r *http.Request) {

@@ -16,7 +16,8 @@ type tokenSource struct {
 	mu       sync.Mutex // held while a token is asked for
 	secret   Secret
 	expires  time.Time // by our clock and what was asked for
-	renewed  bool      // in this budget
+	renewed  bool      // or tried to, in this budget
+	renewErr *Error    // of that; nil if there is a new one
 	approved bool      // by a human
 }
 
@@ -125,19 +126,26 @@ func (s *Session) current() (token Secret, expired bool) {
 }
 
 // renew replaces the token that was refused, unless another request has done
-// so already, it was done before, or a human would have to be asked again.
+// so already, it was done before, or a human would have to be asked again. All
+// that were refused with it fail for the same cause, if there is no new one.
 func (s *Session) renew(ctx context.Context, refused Secret) *Error {
 	s.token.mu.Lock()
 	defer s.token.mu.Unlock()
-	if s.token.secret != refused || s.token.renewed || s.token.approved {
+	if s.token.secret != refused || s.token.approved {
 		return nil
+	}
+	if s.token.renewed {
+		return s.token.renewErr
 	}
 	s.token.renewed = true
 	token, err := s.requestToken(ctx, s.tokenRequest())
-	if err == nil {
-		s.token.secret, s.token.expires = token, s.client.clock().Add(s.ttl())
+	if err != nil {
+		err.Text = "no new token: " + err.Text
+		s.token.renewErr = err
+		return err
 	}
-	return err
+	s.token.secret, s.token.expires = token, s.client.clock().Add(s.ttl())
+	return nil
 }
 
 // Approved reports whether a human approved the token: then no other is asked
