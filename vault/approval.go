@@ -105,7 +105,7 @@ func parseApproval(o object) (approval, *Error) {
 	var state approval
 	var err *Error
 	state.status, _ = o.text("status")
-	if token, ok := o.text("token"); ok {
+	if token, _ := o.text("token"); token != "" {
 		// What expires is then the token.
 		state.token, err = checkToken(token)
 		return state, err

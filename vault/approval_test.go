@@ -89,6 +89,7 @@ func TestApprovalsEndAsTheHumanDecides(t *testing.T) {
 	}{
 		{"approved, token by the same request", []string{`{"status":"pending"}`, `{"status":"APPROVED"}`}, []string{needsApproval, `{"token":"t"}`}, time.Minute, 0, "", 4, 5 * time.Second},
 		{"approved, token in the state", []string{`{"status":"granted","token":"t","expires_at":"2020-01-01T00:00:00Z"}`}, []string{needsApproval}, time.Minute, 0, "", 2, 2 * time.Second},
+		{"an empty token is none", []string{`{"status":"pending","token":""}`, `{"status":"approved","token":""}`}, []string{needsApproval, `{"token":"t"}`}, time.Minute, 0, "", 4, 5 * time.Second},
 		{"approved, shown a moment later", []string{`{"status":"approved"}`}, []string{needsApproval, needsApproval, `{"token":"t"}`}, time.Minute, 0, "", 4, 4 * time.Second},
 		{"approved, but never shown", []string{`{"status":"approved"}`}, []string{needsApproval}, time.Minute, Pending, "the approval is granted, but the vault does not issue the token", 11, 18 * time.Second},
 		{"approved, but another is asked for", []string{`{"status":"approved"}`}, []string{needsApproval, `{"requires_approval":true,"approval_id":"apr_2"}`}, time.Minute, Pending, "the approval apr_1 is granted, but the vault requires another", 3, 2 * time.Second},
