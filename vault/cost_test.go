@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -176,6 +177,60 @@ func TestFaultOfHTTP2LeadsToHTTP1(t *testing.T) {
 	requests := v.Requests()
 	if got := requests[len(requests)-1].Proto; got != "HTTP/1.1" {
 		t.Errorf("the last request was %s, want HTTP/1.1", got)
+	}
+}
+
+// oneByOne accepts a connection after the one before has ended.
+type oneByOne struct {
+	net.Listener
+	free chan bool // to accept another
+}
+
+type endingConn struct {
+	net.Conn
+	end func()
+}
+
+func (c *endingConn) Close() error { c.end(); return c.Conn.Close() }
+
+func (l oneByOne) Accept() (net.Conn, error) {
+	<-l.free
+	c, err := l.Listener.Accept()
+	return &endingConn{c, sync.OnceFunc(func() { l.free <- true })}, err
+}
+
+// Python's HTTPServer is one: a connection that is kept for later holds up all
+// the others.
+func TestServerOfOneConnectionAtATimeIsNotHeldUp(t *testing.T) {
+	for _, n := range []int{2, 3, 40} {
+		v := devvault.New(devvault.Config{})
+		defer v.Close()
+		s := httptest.NewUnstartedServer(v)
+		free := make(chan bool, 2)
+		free <- true
+		s.Listener = oneByOne{s.Listener, free}
+		s.Start()
+		defer s.Close()
+		defer s.CloseClientConnections()
+		u, err := url.Parse(s.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refs, scopes := fill(v, n)
+		c := &Client{URL: u, Key: NewSecret(v.AgentKey()), Timeout: 20 * time.Second, Roots: Roots{}.Load}
+		c.OnRetry = func(e *Error, _ time.Duration) { t.Errorf("%d secrets: tried again: %v", n, e) }
+		session, err := c.Open(t.Context(), scopes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer session.Close()
+		for range 2 {
+			for ref, r := range session.Read(t.Context(), refs) {
+				if r.Err != nil {
+					t.Errorf("%d secrets: %s: %v", n, ref, r.Err)
+				}
+			}
+		}
 	}
 }
 

@@ -282,7 +282,7 @@ func (p *pool) put(c *conn, left condition) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c.inFlight--
-	c.broken = c.broken || left != reusable
+	c.broken = c.broken || left != reusable || p.blocks(c)
 	p.http1Only = p.http1Only || left == failed && c.h2
 	if left == failed {
 		p.shun(c)
@@ -292,6 +292,14 @@ func (p *pool) put(c *conn, left condition) {
 		p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
 	}
 	p.wake(1)
+}
+
+// blocks reports whether a connection, which has just given its last place back,
+// may keep the server from the requests on the others: a small server takes one
+// connection at a time, up to its end. Nobody waits for it then.
+func (p *pool) blocks(c *conn) bool {
+	busy := func(other *conn) bool { return other.inFlight > 0 }
+	return !c.h2 && c.last != nil && len(p.waiters) == 0 && (p.dialing > 0 || slices.ContainsFunc(p.conns, busy))
 }
 
 // settle says what a reply over HTTP/1.1, and what it was found to be, leave
