@@ -51,6 +51,7 @@ type conn struct {
 	h2        bool
 	unwritten atomic.Int64 // requests with a slot; with the first of them it is corked
 	inFlight  int
+	idleSince time.Time // over HTTP/1.1
 	broken    bool
 	last      object // the reply before, over HTTP/1.1
 }
@@ -282,24 +283,41 @@ func (p *pool) put(c *conn, left condition) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c.inFlight--
-	c.broken = c.broken || left != reusable || p.blocks(c)
+	c.broken = c.broken || left != reusable
 	p.http1Only = p.http1Only || left == failed && c.h2
 	if left == failed {
 		p.shun(c)
 	}
-	if c.inFlight == 0 && !c.usable(p.http1Only) {
-		_ = c.Close()
-		p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
+	switch {
+	case c.inFlight > 0:
+	case !c.usable(p.http1Only):
+		p.remove(c)
+	case c.last != nil: // over HTTP/1.1, and not opened ahead of its requests
+		c.idleSince = time.Now()
+		time.AfterFunc(maxIdle, func() { p.closeIfInTheWay(c) })
 	}
 	p.wake(1)
 }
 
-// blocks reports whether a connection, which has just given its last place back,
-// may keep the server from the requests on the others: a small server takes one
-// connection at a time, up to its end. Nobody waits for it then.
-func (p *pool) blocks(c *conn) bool {
+// maxIdle is how long a connection may be idle while others wait for a reply.
+const maxIdle = 50 * time.Millisecond
+
+// closeIfInTheWay closes a connection that has been idle for so long: a small
+// server serves one up to its end before it looks at the next.
+func (p *pool) closeIfInTheWay(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	busy := func(other *conn) bool { return other.inFlight > 0 }
-	return !c.h2 && c.last != nil && len(p.waiters) == 0 && (p.dialing > 0 || slices.ContainsFunc(p.conns, busy))
+	if c.inFlight == 0 && time.Since(c.idleSince) >= maxIdle && (p.dialing > 0 || slices.ContainsFunc(p.conns, busy)) {
+		c.broken = true
+		p.remove(c)
+	}
+}
+
+// remove closes a connection on which no request is left.
+func (p *pool) remove(c *conn) {
+	_ = c.Close()
+	p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
 }
 
 // settle says what a reply over HTTP/1.1, and what it was found to be, leave
