@@ -212,6 +212,8 @@ func TestStatusSaysWhatAFailureIs(t *testing.T) {
 		{"forbidden", 403, `{"error":{"code":"SCOPE_DENIED","message":"no"},"detail":"other"}`, Denied, "access denied (403): no"},
 		{"not found", 404, `{"error":{"code":"SECRET_NOT_FOUND","message":"no"}}`, NotFound, "not found (404): no"},
 		{"not found, other envelope", 404, `{"detail":"no"}`, NotFound, "not found (404): no"},
+		{"not found, no envelope", 404, `{"code":"SECRET_NOT_FOUND","message":"no"}`, NotFound, "not found (404): no"},
+		{"not found by another gateway", 404, `{"code":"NOT_FOUND","message":"no route"}`, Protocol, "unexpected reply Not Found (404): no route"},
 		{"not found by a proxy", 404, "<html>", Protocol, "unexpected reply Not Found (404)"},
 		{"not found by a gateway", 404, `{"message":"no Route matched"}`, Protocol, "unexpected reply Not Found (404): no Route matched"},
 		{"a proxy that wants a password", 407, ``, BadProxy, "the proxy answered Proxy Authentication Required (407)"},

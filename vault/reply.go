@@ -182,9 +182,11 @@ func (o object) message() string {
 	return text
 }
 
-// enveloped reports whether the body is the API's error envelope.
+// enveloped reports whether the body is the API's error envelope. A code and a
+// message without one are a gateway's too, unless the code is the vault's own.
 func (o object) enveloped() bool {
-	return o.has("error") || o.has("detail")
+	code, _ := o.text("code")
+	return o.has("error") || o.has("detail") || code == "SECRET_NOT_FOUND"
 }
 
 // quote makes a server's text fit for a user's log: the credentials cut
