@@ -67,19 +67,27 @@ func parseTemplate(s string) (Template, error) {
 
 func parseParts(s string) (Template, error) {
 	var t Template
+	var text strings.Builder // up to the next reference; appended to a string, it would be copied for each $${ass://
+	flush := func() {
+		if text.Len() > 0 {
+			t.Parts = append(t.Parts, Part{Text: text.String()})
+			text.Reset()
+		}
+	}
 	for s != "" {
-		i := strings.Index(s, open)
-		if i < 0 {
-			t.add(s)
+		before, rest, found := strings.Cut(s, open)
+		if !found {
+			text.WriteString(s)
 			break
 		}
-		if i > 0 && s[i-1] == '$' {
-			t.add(s[:i-1] + open)
-			s = s[i+len(open):]
+		if strings.HasSuffix(before, "$") {
+			text.WriteString(before[:len(before)-1] + open)
+			s = rest
 			continue
 		}
-		t.add(s[:i])
-		inner, rest, ok := strings.Cut(s[i+len(open):], "}")
+		text.WriteString(before)
+		flush()
+		inner, rest, ok := strings.Cut(rest, "}")
 		if !ok {
 			return Template{}, errors.New("a ${ass:// is not closed by }")
 		}
@@ -93,6 +101,7 @@ func parseParts(s string) (Template, error) {
 		t.Parts = append(t.Parts, Part{Ref: &r})
 		s = rest
 	}
+	flush()
 	return t, nil
 }
 
@@ -156,18 +165,6 @@ func urlError(r Reference) error {
 		"a secret in the user or password of a URL must say how it is spelled there: " + spelled(encodeURL) + " or " + spelled(encodeNone),
 		"take encode=url, unless the vault holds the secret percent-encoded already: then encode=none",
 	}
-}
-
-// add appends text, to the text before it if there is one.
-func (t *Template) add(text string) {
-	if text == "" {
-		return
-	}
-	if n := len(t.Parts); n > 0 && t.Parts[n-1].Ref == nil {
-		t.Parts[n-1].Text += text
-		return
-	}
-	t.Parts = append(t.Parts, Part{Text: text})
 }
 
 // References returns the references in their order.

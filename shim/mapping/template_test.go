@@ -2,6 +2,8 @@ package mapping
 
 import (
 	"errors"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
@@ -65,5 +67,24 @@ func TestURLErrorPrintsBothFormsAndNoDefault(t *testing.T) {
 	const hint = "take encode=url, unless the vault holds the secret percent-encoded already: then encode=none"
 	if es := exit.AsErrors(err); len(es) != 1 || es[0].Msg != want || es[0].Hint != hint || es[0].Code != exit.Config {
 		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// Each copied all text before it: a file of 1 MiB took half a minute.
+func TestEscapedReferencesCostNoMoreThanTheirLength(t *testing.T) {
+	allocated := func(n int) uint64 {
+		s := "${ass://a/B}" + strings.Repeat(escaped, n)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := ParseValue(s)
+		runtime.ReadMemStats(&after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	allocated(1)
+	if few, many := allocated(1000), allocated(10_000); many > 20*few {
+		t.Errorf("got %d bytes for ten times the %d", many, few)
 	}
 }
