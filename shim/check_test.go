@@ -104,3 +104,13 @@ func TestCheckWithoutAKeyAsksNothing(t *testing.T) {
 		t.Errorf("got %+v, %q", r, v.asked(0))
 	}
 }
+
+// A token for no scope is none that a run would ask for.
+func TestCheckWithNothingToFetchAsksNothing(t *testing.T) {
+	v := newVault(t, devvault.Config{})
+	_, r, _ := report(t, v, "A=debug\n", nil)
+	want := []string{`m:1: A: "debug" is not a secret path; a path has a namespace and a key, like production/app/DEBUG`}
+	if !slices.Equal(r.Problems, want) || len(v.Requests()) > 0 {
+		t.Errorf("got %q and %d requests", r.Problems, len(v.Requests()))
+	}
+}
