@@ -139,16 +139,13 @@ func (c *Config) mappingFile() (string, *exit.Error) {
 	if c.MappingFile != "" {
 		return c.MappingFile, nil
 	}
-	local, err := os.Stat(localMapping)
-	noLocal := errors.Is(err, fs.ErrNotExist)
-	system, err := os.Stat(c.systemMapping)
-	noSystem := errors.Is(err, fs.ErrNotExist)
+	local, system := exists(localMapping), exists(c.systemMapping)
 	switch {
-	case noLocal && noSystem:
+	case !local && !system:
 		return "", nil
-	case noLocal, os.SameFile(local, system):
+	case !local, sameFile(localMapping, c.systemMapping):
 		return c.systemMapping, nil
-	case !noSystem:
+	case system:
 		return "", unnamedError(localMapping, c.systemMapping+" exists too, and neither was named")
 	}
 	var references []string
@@ -163,6 +160,19 @@ func (c *Config) mappingFile() (string, *exit.Error) {
 		return "", unnamedError(localMapping, "the environment holds references too ("+listNames(references)+"), and the mapping was not named")
 	}
 	return localMapping, nil
+}
+
+// exists reports whether there is a file of a name, or at least a link: one that
+// leads nowhere is for the reader to complain of.
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func sameFile(a, b string) bool {
+	infoA, _ := os.Stat(a)
+	infoB, _ := os.Stat(b)
+	return os.SameFile(infoA, infoB)
 }
 
 // checkUnnamed refuses protected names in a mapping that was not named.

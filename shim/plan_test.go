@@ -104,6 +104,27 @@ func TestSystemMappingInTheWorkingDirectoryIsTheSystems(t *testing.T) {
 	}
 }
 
+// The volume that it leads to may not be mounted.
+func TestMappingThatIsALinkToNothingIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	system := filepath.Join(dir, "system.env")
+	for _, link := range []string{localMapping, system} {
+		if err := os.Symlink("nowhere", link); err != nil {
+			t.Fatal(err)
+		}
+		cfg := Config{systemMapping: system}
+		_, _, problems := readMapping(cfg, newBudget(0, nil))
+		want := "mapping: open " + link + ": no such file or directory"
+		if fmt.Sprint(problems.OrNil()) != want || exit.Status(problems) != 78 {
+			t.Errorf("got %v, want %s", problems, want)
+		}
+		if err := os.Remove(link); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // What is wrong locally is told at once, and what could be made out is there.
 func TestPlanHoldsWhatIsKnownWithoutTheNetwork(t *testing.T) {
 	key := []string{"ASS_AGENT_KEY=" + testKey, "PATH=/bin"}
