@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/agent-secret-store/ass-exec/shim"
 	"github.com/agent-secret-store/ass-exec/shim/exit"
@@ -184,7 +185,7 @@ func writeLine(w io.Writer, kind, msg string) {
 
 // printable escapes what could move a terminal's cursor or forge a line.
 func printable(s string) string {
-	if !strings.ContainsFunc(s, unprintable) {
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, unprintable) {
 		return s
 	}
 	var b strings.Builder

@@ -37,7 +37,8 @@ func TestForeignErrorCountsAsABugAndIsNotQuoted(t *testing.T) {
 func TestNothingPrintedCanMoveACursorOrForgeALine(t *testing.T) {
 	var out strings.Builder
 	newReporter(&out, false, false).failure(&exit.Error{Code: 65, Msg: "a\x1b[2J\nass-exec: info: b\u202e\u200b", Hint: "c\r\x9b"})
-	want := "ass-exec: error: a\\x1b[2J\\nass-exec: info: b\\u202e\\u200b\nass-exec: hint: c\\r\ufffd\n"
+	newReporter(&out, false, false).failure(&exit.Error{Code: 65, Msg: "d\x9b2J"}) // CSI, to a terminal of 8 bits
+	want := "ass-exec: error: a\\x1b[2J\\nass-exec: info: b\\u202e\\u200b\nass-exec: hint: c\\r\ufffd\nass-exec: error: d\ufffd2J\n"
 	if out.String() != want {
 		t.Errorf("got  %q\nwant %q", out.String(), want)
 	}
