@@ -24,7 +24,7 @@ func check(watch *signalWatch, cfg shim.Config, stdout io.Writer, report *report
 	report.wait.stop()
 	watch.release() // a full stdout would leave nobody to act on a signal
 	if cfg.JSON {
-		out := json.NewEncoder(stdout)
+		out := json.NewEncoder(markEscaper{stdout})
 		out.SetIndent("", "  ")
 		_ = out.Encode(result)
 	} else {

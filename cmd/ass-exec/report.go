@@ -41,7 +41,7 @@ func newReporter(w io.Writer, json, verbose bool) *reporter {
 		r.w = r.wait
 	}
 	if json {
-		r.log = slog.New(slog.NewJSONHandler(r.w, &slog.HandlerOptions{Level: level}))
+		r.log = slog.New(slog.NewJSONHandler(markEscaper{r.w}, &slog.HandlerOptions{Level: level}))
 	} else {
 		r.log = slog.New(textHandler{r.w, level})
 	}
@@ -183,8 +183,28 @@ func writeLine(w io.Writer, kind, msg string) {
 	_, _ = fmt.Fprintf(w, "ass-exec: %s: %s\n", kind, printable(msg))
 }
 
-// printable escapes what could move a terminal's cursor or forge a line.
+// commandMark begins a command to GitHub's and Azure's runners, such as
+// ##[set-output name=x]y, wherever it stands in a line of a job's output.
+// Escaped it means the same in JSON.
+const (
+	commandMark = "##"
+	escapedMark = `#\u0023`
+)
+
+// markEscaper writes JSON without the mark of a command.
+type markEscaper struct{ w io.Writer }
+
+func (e markEscaper) Write(b []byte) (int, error) {
+	if _, err := e.w.Write(bytes.ReplaceAll(b, []byte(commandMark), []byte(escapedMark))); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// printable escapes what could move a terminal's cursor, forge a line or give a
+// runner a command.
 func printable(s string) string {
+	s = strings.ReplaceAll(s, commandMark, escapedMark)
 	if utf8.ValidString(s) && !strings.ContainsFunc(s, unprintable) {
 		return s
 	}

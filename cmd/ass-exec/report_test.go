@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime/debug"
 	"strings"
@@ -41,5 +44,27 @@ func TestNothingPrintedCanMoveACursorOrForgeALine(t *testing.T) {
 	want := "ass-exec: error: a\\x1b[2J\\nass-exec: info: b\\u202e\\u200b\nass-exec: hint: c\\r\ufffd\nass-exec: error: d\ufffd2J\n"
 	if out.String() != want {
 		t.Errorf("got  %q\nwant %q", out.String(), want)
+	}
+}
+
+// GitHub's and Azure's runners look for ##[…] and ##vso[…] in all of a line.
+func TestNothingPrintedIsACommandToARunner(t *testing.T) {
+	const mapping = "A='@##[set-output name=x]y'\nB='a/###vso[task.setvariable variable=x]y/K'\n"
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "m"), []byte(mapping), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ flags, want string }{
+		{"--lint", "template file: open #\\u0023[set-output name=x]y: no such file or directory\nass-exec: hint: "},
+		{"--lint --log-format=json", "template file: open #\\u0023[set-output name=x]y: no such file or directory\",\"exit_code\":78"},
+		{"--check", "a/#\\u0023#vso[task.setvariable variable=x]y/K  -        -     m:2     -\n"},
+		{"--check --log-format=json", "\"path\": \"a/#\\u0023#vso[task.setvariable variable=x]y/K\",\n"},
+	} {
+		cmd := exec.Command(filepath.Join(bin, "ass-exec"), append(strings.Fields(tt.flags), "--mapping=m")...)
+		cmd.Dir, cmd.Env = dir, []string{"GITHUB_ACTIONS=true"}
+		out, _ := cmd.CombinedOutput()
+		if status := cmd.ProcessState.ExitCode(); status != 78 || strings.Contains(string(out), "##") || !strings.Contains(string(out), tt.want) {
+			t.Errorf("%s: got status %d\n%swant %s", tt.flags, status, out, tt.want)
+		}
 	}
 }
