@@ -52,6 +52,9 @@ func Parse(name string, data []byte) ([]Binding, error) {
 			t, err = parseMapped(variable, value)
 		}
 		if err != nil {
+			if before, _, _ := strings.Cut(line, "="); LooksLikeValue(before) {
+				err = errLooksLikeValue // base64 that ends with =, such as that of a pasted key
+			}
 			problems = append(problems, LineError(origin, err))
 			continue
 		}

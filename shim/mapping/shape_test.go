@@ -97,6 +97,11 @@ func TestCredentialInTheMappingIsNotQuoted(t *testing.T) {
 			t.Errorf("%s: got %v", line, err)
 		}
 	}
+	for _, line := range []string{"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ==", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ=", "export q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ='"} {
+		if _, err := Parse("m", []byte(line)); err == nil || err.Error() != "m:1: "+errLooksLikeValue.msg {
+			t.Errorf("%s: got %v", line, err)
+		}
+	}
 	for _, value := range []string{"ass://" + key, "x ${ass://" + key + "}"} {
 		if _, _, err := ParseInherited(value); err != errLooksLikeValue {
 			t.Errorf("%s: got %v", value, err)
