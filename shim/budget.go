@@ -48,7 +48,9 @@ func (b *budget) readFile(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	switch mode := info.Mode(); {
-	case mode.IsRegular(), mode.IsDir(), name == os.DevNull:
+	case mode.IsRegular():
+		b.limit(f) // one of /proc may be endless, too: that of the kernel's log
+	case mode.IsDir(), name == os.DevNull:
 	case mode&fs.ModeNamedPipe != 0 && isDescriptor(name):
 		defer b.bound(f)()
 	default:
@@ -57,7 +59,7 @@ func (b *budget) readFile(name string, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("the pipe did not end in time; --timeout is %s", b.timeout)}
+		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("did not end in time; --timeout is %s", b.timeout)}
 	case err == nil && int64(len(data)) > limit:
 		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("larger than %d bytes", limit)}
 	}
@@ -70,13 +72,19 @@ func isDescriptor(name string) bool {
 	return name == "/dev/stdin" || strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/self/fd/")
 }
 
+// limit ends the reading of f with the budget, if f is a file that has to be
+// waited for.
+func (b *budget) limit(f *os.File) {
+	if b.timeout > 0 {
+		_ = f.SetReadDeadline(time.Now().Add(b.left()))
+	}
+}
+
 // bound ends the reading of f with the budget, or with a signal. What it took is
 // no longer there for the network.
 func (b *budget) bound(f *os.File) (done func()) {
 	start := time.Now()
-	if b.timeout > 0 {
-		_ = f.SetReadDeadline(start.Add(b.left()))
-	}
+	b.limit(f)
 	stop := context.AfterFunc(b.context(), func() { _ = f.SetReadDeadline(start) })
 	return func() {
 		stop()

@@ -83,7 +83,7 @@ func TestPipeOfADescriptorIsReadToItsEnd(t *testing.T) {
 func TestPipeWithoutAnEndIsBoundedByTheBudgetAndByASignal(t *testing.T) {
 	budget, name, _, _ := pipe(t, 20*time.Millisecond)
 	_, err := budget.readFile(name, mapping.MaxSize)
-	if want := "read " + name + ": the pipe did not end in time; --timeout is 20ms"; err == nil || err.Error() != want {
+	if want := "read " + name + ": did not end in time; --timeout is 20ms"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	if left := budget.left(); left != 1 {
@@ -94,6 +94,21 @@ func TestPipeWithoutAnEndIsBoundedByTheBudgetAndByASignal(t *testing.T) {
 	var pathErr *fs.PathError
 	if _, err := budget.readFile(name, mapping.MaxSize); !errors.As(err, &pathErr) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The kernel's log has the mode of a regular file, and who reads it waits.
+func TestRegularFileWithoutAnEndIsBoundedByTheBudget(t *testing.T) {
+	const name = "/proc/kmsg"
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Skip("needs the right to read " + name)
+	}
+	defer f.Close()
+	_, err = newBudget(20*time.Millisecond, nil).readFile(name, mapping.MaxSize)
+	const want = "read " + name + ": did not end in time; --timeout is 20ms"
+	if err == nil || err.Error() != want && err.Error() != "read "+name+": larger than 1048576 bytes" {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 

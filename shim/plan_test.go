@@ -28,7 +28,7 @@ func readUnnamed(t *testing.T, local, system string, environ ...string) (read st
 			t.Fatal(err)
 		}
 	}
-	bindings, found, problems := readMapping(cfg, nil)
+	bindings, found, problems := readMapping(cfg, newBudget(0, nil))
 	for _, b := range bindings {
 		read += b.Name
 	}
@@ -99,7 +99,7 @@ func TestSystemMappingInTheWorkingDirectoryIsTheSystems(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := Config{systemMapping: filepath.Join(dir, localMapping)}
-	if bindings, _, problems := readMapping(cfg, nil); len(bindings) != 1 || len(problems) > 0 {
+	if bindings, _, problems := readMapping(cfg, newBudget(0, nil)); len(bindings) != 1 || len(problems) > 0 {
 		t.Errorf("got %v, %v", bindings, problems)
 	}
 }
