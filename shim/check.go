@@ -68,7 +68,7 @@ func newReport(command string, resolutions []resolution, local exit.Errors, remo
 	if status == 0 {
 		status = exit.Status(remote)
 	}
-	report := Report{Command: command, ExitCode: status, Problems: []string{}}
+	report := Report{Variables: []Variable{}, Command: command, ExitCode: status, Problems: []string{}}
 	for _, e := range slices.Concat(local, exit.AsErrors(remote)) {
 		report.Problems = append(report.Problems, e.Msg)
 	}

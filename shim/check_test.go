@@ -113,4 +113,8 @@ func TestCheckWithNothingToFetchAsksNothing(t *testing.T) {
 	if !slices.Equal(r.Problems, want) || len(v.Requests()) > 0 {
 		t.Errorf("got %q and %d requests", r.Problems, len(v.Requests()))
 	}
+	// null would be an error to who goes through a list.
+	if got, err := json.Marshal(newReport("", nil, nil, nil)); err != nil || string(got) != `{"variables":[],"problems":[],"exit_code":0}` {
+		t.Errorf("got %s, %v", got, err)
+	}
 }
