@@ -93,6 +93,8 @@ var badLines = []struct{ line, want string }{
 	{"A=a/b?optional&optional", `A: option "optional" is given twice`},
 	{"A=a/b?default", "A: option default needs a text, as in default=none; it may be empty"},
 	{"A=a/b?default=%2", "A: a % in an option must be followed by two hex digits; write a literal one as %25"},
+	{"A=a/b?default=%00", "A: option default holds a NUL byte, which no variable can"},
+	{"A='x ${ass://a/b?default=%00}'", "A: option default holds a NUL byte, which no variable can"},
 	{"A=a/b?field=", "A: option field needs a name or a JSON pointer (of 256 steps and 4 KiB at most), as in field=password or field=/db/password"},
 	{"A=a/b?field=/a~2", "A: option field needs a name or a JSON pointer (of 256 steps and 4 KiB at most), as in field=password or field=/db/password"},
 	{"A=a/b?decode=hex", "A: option decode supports only base64, as in decode=base64"},

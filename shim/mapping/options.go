@@ -106,6 +106,14 @@ func setDefault(r *Reference, value string, hasValue bool) error {
 	return nil
 }
 
+// checkDefault refuses a text that a file can hold, but no variable.
+func (r Reference) checkDefault() error {
+	if r.Default != nil && !r.File && strings.Contains(*r.Default, "\x00") {
+		return errors.New("option default holds a NUL byte, which no variable can")
+	}
+	return nil
+}
+
 func printDefault(r Reference) string {
 	if r.Default == nil {
 		return ""

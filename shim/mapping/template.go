@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 
@@ -37,7 +38,7 @@ func ParseValue(s string) (Template, error) {
 		return t, err
 	}
 	r, err := ParseReference(s)
-	if err != nil {
+	if err = cmp.Or(err, r.checkDefault()); err != nil {
 		return Template{}, err
 	}
 	return Template{Bare: true, Parts: []Part{{Ref: &r}}}, nil
@@ -59,6 +60,9 @@ func ParseInherited(s string) (t Template, ok bool, err error) {
 
 func parseTemplate(s string) (Template, error) {
 	t, err := parseParts(s)
+	for _, r := range t.References() {
+		err = cmp.Or(err, r.checkDefault())
+	}
 	if err != nil {
 		return Template{}, err
 	}
