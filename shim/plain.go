@@ -9,7 +9,7 @@ import (
 )
 
 // warnOfPlainPaths tells of inherited variables that hold what a mapping line
-// would: without ass:// before it that is text, which reaches the command.
+// would: without ass:// at its beginning that is text, which reaches the command.
 func (p plan) warnOfPlainPaths(log *slog.Logger) {
 	var names []string
 	for _, kv := range p.cfg.Environ {
@@ -19,15 +19,22 @@ func (p plan) warnOfPlainPaths(log *slog.Logger) {
 		}
 	}
 	if len(names) > 0 {
-		log.Warn("what looks like a secret's path is passed on as text in " + listNames(names) + ": an inherited variable needs ass:// before it")
+		log.Warn("what looks like a secret's path is passed on as text in " + listNames(names) + ": an inherited reference must begin with ass://")
 	}
 }
 
 // looksLikePath reports whether the value of a variable is like
 // production/app/KEY, and not like Europe/Berlin or text/html.
 func looksLikePath(name, value string) bool {
+	if strings.HasPrefix(value, "ass://") || name == "" || ours(name) || neverResolved(name) {
+		return false
+	}
+	// The quotes of a file that docker run --env-file reads are part of the value.
+	if strings.HasPrefix(strings.ToLower(strings.TrimLeft(value, "\"' \t")), "ass://") {
+		return true
+	}
 	r, err := mapping.ParseReference(value)
-	if err != nil || strings.HasPrefix(value, "ass://") || name == "" || ours(name) || neverResolved(name) {
+	if err != nil {
 		return false
 	}
 	key := r.Ref.Key()

@@ -17,6 +17,11 @@ func TestPlainPathIsToldFromOtherText(t *testing.T) {
 		{"X", "production/API_KEY", true},
 		{"X", "production/a/B?optional", true},
 		{"TOKEN", "production/TOKEN", true},
+		{"X", `"ass://production/a/B"`, true},
+		{"X", "'ass://production/a/B'", true},
+		{"X", " ass://production/a/B", true},
+		{"X", "ASS://production/a/B", true},
+		{"X", "see ass://production/a/B", false},
 		{"X", "ass://production/a/B", false},
 		{"TZ", "Europe/Berlin", false},
 		{"TZ", "Etc/UTC", false},
@@ -41,7 +46,7 @@ func TestPlainPathsAreWarnedOfOnce(t *testing.T) {
 	if err := Lint(func() context.Context { t.Error("the network is used"); return t.Context() }, cfg, logTo(&log, slog.LevelWarn)); err != nil {
 		t.Fatal(err)
 	}
-	const want = `level=WARN msg="what looks like a secret's path is passed on as text in A, KEPT, Z: an inherited variable needs ass:// before it"` + "\n"
+	const want = `level=WARN msg="what looks like a secret's path is passed on as text in A, KEPT, Z: an inherited reference must begin with ass://"` + "\n"
 	if log.String() != want {
 		t.Errorf("got\n%swant\n%s", &log, want)
 	}
