@@ -3,12 +3,14 @@ package main
 import (
 	"os"
 	"runtime/debug"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/agent-secret-store/ass-exec/shim"
 	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/shim/mask"
+	"github.com/agent-secret-store/ass-exec/shim/supervise"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -70,9 +72,19 @@ func (f *outputFilter) change(secrets []vault.Secret) {
 	}
 }
 
-// finish writes what is left once the command has ended.
-func (f *outputFilter) finish() {
-	if f != nil {
-		f.filter.Close()
+// finishLimit is longer than the filter waits for processes left behind.
+const finishLimit = 2 * time.Second
+
+// finish writes what is left once the command has ended. Where nobody reads it,
+// that takes for ever, and a signal has to end it, as it would end the command.
+func (f *outputFilter) finish(s *supervise.Supervisor) {
+	if f == nil {
+		return
 	}
+	done := make(chan struct{})
+	go func() {
+		f.filter.Close()
+		close(done)
+	}()
+	s.Await(done, finishLimit)
 }

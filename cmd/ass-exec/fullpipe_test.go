@@ -115,3 +115,33 @@ func TestSignalEndsACheckBehindAFullStdout(t *testing.T) {
 		t.Errorf("got status %d, want 143", got)
 	}
 }
+
+// What the filter holds then is lost, as it would have been in the command.
+func TestSignalEndsAMaskBehindAFullStdout(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/B", "value")
+	for _, tt := range []struct {
+		script, line string
+		status       int
+	}{
+		{"echo; echo started >&2; exec sleep 1000", "started", 143},
+		{"echo; exit 3", "ass-exec: info: the command ended with status 3", 3},
+	} {
+		cmd := command(t, "", "-v", "--mask", "sh", "-c", tt.script)
+		cmd.Env, cmd.Stdout = append(env, "X=ass://a/B"), fullPipe(t)
+		stderr, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() && lines.Text() != tt.line {
+		}
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if got := waitStatus(t, cmd); got != tt.status {
+			t.Errorf("%s: got status %d, want %d", tt.script, got, tt.status)
+		}
+	}
+}

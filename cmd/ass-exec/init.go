@@ -50,7 +50,7 @@ func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
 	}
 	argv := append([]string{os.Args[0]}, shim.ExecArgs(args)...)
 	status, err := supervisor.Run(process.Command{Path: self, Argv: argv, Env: env})
-	filter.finish()
+	filter.finish(supervisor)
 	if err != nil {
 		return 0, initError(err)
 	}

@@ -53,7 +53,7 @@ func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Start, watcher *shim.Wa
 	*cmd = shim.Start{Command: process.Command{Path: cmd.Path, Argv: cmd.Argv, SecretPath: cmd.SecretPath}}
 	debug.FreeOSMemory()
 	status, err := supervisor.Run(started)
-	filter.finish()
+	filter.finish(supervisor)
 	var pathErr *os.PathError
 	if errors.As(err, &pathErr) {
 		return 0, cmd.Failure(pathErr.Err)

@@ -147,6 +147,26 @@ func (s *Supervisor) Run(cmd process.Command) (status int, err error) {
 	return s.status, err
 }
 
+// Await returns once done is closed: after Run, for what the command leaves to
+// be done. If a signal asks to end, or has ended Run, it waits no longer than
+// limit from then on.
+func (s *Supervisor) Await(done <-chan struct{}, limit time.Duration) {
+	var late <-chan time.Time
+	for {
+		if s.ending && late == nil {
+			late = time.After(limit)
+		}
+		select {
+		case <-done:
+			return
+		case <-late:
+			return
+		case sig := <-s.signals.caught:
+			s.ending = s.ending || s.signals.ends(sig.(syscall.Signal), true)
+		}
+	}
+}
+
 // Restart stops the command, first with SIGTERM and after StopTimeout with
 // SIGKILL, and starts cmd once the process group of the old one is gone. It
 // does not wait for that. If the command has ended by itself, or a signal to
