@@ -13,6 +13,13 @@ import (
 // behind, once it has ended.
 const drainTime = time.Second
 
+// maxPipe is what a command can have a pipe hold (pipe-max-size, unless root
+// raises it), and usualPipe what one holds.
+const (
+	maxPipe   = 1 << 20
+	usualPipe = 64 << 10
+)
+
 // maxSets is how many sets of values are looked for at the same time: the
 // present one, the two before, which a command that is being replaced may
 // have, and the first, which is in the environment of one that never was.
@@ -53,13 +60,14 @@ func (f *Filter) Pipe(to io.Writer) (*os.File, error) {
 
 func (p *pipe) copy() {
 	defer close(p.done)
-	buf := make([]byte, 64<<10) // what a pipe holds
+	buf := make([]byte, usualPipe)
 	for {
 		n, err := p.read.Read(buf)
+		text := buf[:n]
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			n = p.readRest(buf)
+			text = p.readRest()
 		}
-		if _, writeErr := p.to.Write(buf[:n]); writeErr != nil {
+		if _, writeErr := p.to.Write(text); writeErr != nil {
 			p.read.Close() // the command gets SIGPIPE or EPIPE, as without a filter
 			return
 		}
@@ -71,13 +79,15 @@ func (p *pipe) copy() {
 
 // readRest reads what is in the pipe at the deadline: the command itself may
 // have written it, and only this reader been slow.
-func (p *pipe) readRest(buf []byte) (n int) {
+func (p *pipe) readRest() []byte {
 	conn, err := p.read.SyscallConn()
 	if err != nil {
-		return 0
+		return nil
 	}
+	buf := make([]byte, maxPipe)
+	n := 0
 	_ = conn.Control(func(fd uintptr) { n, _ = syscall.Read(int(fd), buf) })
-	return max(n, 0)
+	return buf[:max(n, 0)]
 }
 
 // Change has the Filter look for other values, and for those that the command
