@@ -32,6 +32,7 @@ var roles = map[string]func(args []string) int{
 	"lame":    lameRole,
 	"catcher": catcherRole,
 	"neglect": neglectRole,
+	"leaver":  leaverRole,
 }
 
 func TestMain(m *testing.M) {
@@ -175,6 +176,24 @@ func neglectRole([]string) int {
 	for {
 		unix.Pause()
 	}
+}
+
+// leaverRole leaves its process group, deaf to SIGTERM, until the end of its
+// standard input.
+func leaverRole([]string) int {
+	signal.Ignore(syscall.SIGTERM)
+	child, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "1000"}, &syscall.ProcAttr{
+		Sys: &syscall.SysProcAttr{Setpgid: true},
+	})
+	if err == nil {
+		err = unix.Setpgid(0, child)
+	}
+	if err != nil {
+		return 1
+	}
+	fmt.Println("left", os.Getenv("GENERATION"))
+	io.Copy(io.Discard, os.Stdin)
+	return 0
 }
 
 func signalsFlag(to *[]syscall.Signal) func(string) error {

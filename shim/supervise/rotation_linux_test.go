@@ -80,6 +80,13 @@ func TestRestartKillsRestOfGroupAfterStopTimeout(t *testing.T) {
 	}
 }
 
+func TestRestartKillsCommandThatLeftItsGroup(t *testing.T) {
+	p := launchWithRequests(t, "-stop-timeout=20ms", "sh", "-c", `ROLE=leaver exec "$0"`, testBinary(t))
+	p.expect("left 1")
+	p.request("restart 2")
+	p.expect("left 2")
+}
+
 func TestRestartGivesUpOnZombiesOfOthers(t *testing.T) {
 	p := launchWithRequests(t, "-stop-timeout=20ms", "sh", "-c", `echo up $GENERATION; ROLE=neglect "$0" & wait`, testBinary(t))
 	p.expect("up 1")

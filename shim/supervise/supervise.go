@@ -226,6 +226,9 @@ func (s *Supervisor) escalate() {
 	}
 	s.killed = true
 	s.sendGroup(syscall.SIGKILL)
+	if s.pid != 0 { // it may have left its group
+		syscall.Kill(s.pid, syscall.SIGKILL)
+	}
 	s.timer.Reset(killWait)
 }
 
