@@ -27,13 +27,14 @@ func readmeBlock(t *testing.T, language, words string) string {
 	return string(block[1])
 }
 
-// The README's Dockerfile, and its commands of docker as they stand there, with
-// the vault's address and authority in the image that it is built from.
+// The README's Dockerfile, in an image that COPY . . has given the mapping once
+// more, and its commands of docker as they stand there, with the vault's address
+// and authority in the image that it is built from.
 func TestReadmeStartsTheImage(t *testing.T) {
 	v := newVault(t)
 	dir := t.TempDir()
 	ca, err := os.ReadFile(v.ca)
-	base := fmt.Sprintf("FROM node:22-alpine\nWORKDIR /app\nCOPY dist dist\nCOPY ca.pem .\nENV ASS_CA_FILE=/app/ca.pem ASS_API_URL=%s\n", strings.Replace(v.url, "vault", gateway, 1))
+	base := fmt.Sprintf("FROM node:22-alpine\nWORKDIR /app\nCOPY . .\nENV ASS_CA_FILE=/app/ca.pem ASS_API_URL=%s\n", strings.Replace(v.url, "vault", gateway, 1))
 	for name, content := range map[string]string{
 		"Dockerfile":      base + readmeBlock(t, "dockerfile", "COPY"),
 		"ca.pem":          string(ca),
