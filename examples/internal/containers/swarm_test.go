@@ -120,7 +120,11 @@ func (s *swarm) updated(t *testing.T) (state string) {
 
 func TestSwarmRollsABadMappingBack(t *testing.T) {
 	s := newSwarm(t)
-	s.deploy(t, "docker secret", "export", "docker stack deploy", "docker service scale", "docker stack ps")
+	s.deploy(t, "docker secret", "export", "docker stack deploy")
+	// Until it has tasks, the Swarm itself changes the service, and a change that
+	// comes between is "update out of sequence".
+	within(t, time.Minute, "the service has tasks", func() bool { return docker(t, "service", "ps", "-q", "example_api") != "" })
+	s.deploy(t, "docker service scale", "docker stack ps")
 	within(t, time.Minute, "five tasks are healthy", func() bool { return len(s.tasks(t, "health=healthy")) == 5 })
 	before := s.tasks(t)
 	environ := docker(t, "exec", before[0], "cat", "/proc/1/environ")
