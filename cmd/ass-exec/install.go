@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,6 +22,10 @@ func install(path string) error {
 }
 
 func copyBinary(path string) error {
+	// The rename below would replace a device, as that of /dev/null, too.
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type()&^os.ModeSymlink != 0 {
+		return fmt.Errorf("%s is not a regular file", path)
+	}
 	// Not os.Executable: a container may have no /proc, but then it has no
 	// way to this file either, and the error says so.
 	self, err := os.Open("/proc/self/exe")
