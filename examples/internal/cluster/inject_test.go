@@ -44,6 +44,7 @@ const (
 	warned    = "Warning: Validation failed for ValidatingAdmissionPolicy 'ass-exec-warnings' with binding 'ass-exec-warnings': ass-exec/inject: "
 	denied    = "The pods \"example\" is invalid: : ValidatingAdmissionPolicy 'ass-exec' with binding 'ass-exec' denied request: ass-exec/inject: "
 	noCommand = ": needs a command, for the image's ENTRYPOINT is not known here\n"
+	elsewhere = "has to be an annotation of the pod or a label of its namespace, \"true\" or \"false\"\n"
 )
 
 // The policies are the cluster's, so the variants are tried one after the other.
@@ -66,6 +67,9 @@ func TestInjection(t *testing.T) {
 	eventually(t, "refusal without an injector", func() bool {
 		return l.dryRun(l.injected()).stderr == denied+"example, prepare, sidecar"+noCommand
 	})
+	if got := l.dryRun(l.injected("name: prepare", "name: ass-exec")); got.stderr != denied+"example, ass-exec, sidecar"+noCommand {
+		t.Errorf("a container that has only the name of the one that installs: got %v", got)
+	}
 	l.kubectl("delete", "-f", examplesDir(t)+"inject/refuse.yaml")
 }
 
@@ -114,6 +118,8 @@ func (l *lab) checkRefused(variant string) {
 		{"no command", l.injected(command, "args: []"), warned + "example" + noCommand + denied + "example" + noCommand},
 		{"wrapped by hand", l.injected(command, `command: ["/opt/ass-exec/ass-exec", "--init", "node"]`), denied + "example: the command begins with ass-exec already; remove it, or the annotation\n"},
 		{"a volume of that name", l.injected("        - name: ca\n", "        - name: ass-exec\n          emptyDir: {}\n        - name: ca\n"), denied + "example, prepare, sidecar" + noCommand},
+		{"another value", l.injected(`"true"`, `"True"`), warned + elsewhere + denied + elsewhere},
+		{"a label", l.injected(notAsked, "", "      labels: { ", `      labels: { ass-exec/inject: "true", `), warned + elsewhere + denied + elsewhere},
 	} {
 		if got := l.dryRun(c.manifest); got != (result{1, "", c.stderr}) {
 			l.t.Errorf("%s: %s: got %v, want %s", variant, c.what, got, c.stderr)
@@ -131,9 +137,19 @@ func (l *lab) checkRefused(variant string) {
 	}
 	l.kubectl("label", "namespace", l.name, "ass-exec/inject-")
 
-	probe := l.injected("httpGet: { path: /health, port: 3000 }", "exec: { command: [cat, /x] }")
-	want := warned + "example: what exec of a probe or a hook runs has no secrets, unless it begins with /opt/ass-exec/ass-exec --\n"
-	if got := l.run(probe, "kubectl", "apply", "--dry-run=server", "-f", "-"); got != (result{0, "deployment.apps/example created (server dry run)\n", want}) {
-		l.t.Errorf("%s: exec probe: got %v, want %s", variant, got, want)
+	l.checkWarned(variant)
+}
+
+// checkWarned looks at Deployments that are taken with a warning.
+func (l *lab) checkWarned(variant string) {
+	for _, c := range []struct{ what, manifest, warning string }{
+		{"exec probe", l.injected("httpGet: { path: /health, port: 3000 }", "exec: { command: [cat, /x] }"),
+			"example: what exec of a probe or a hook runs has no secrets, unless it begins with /opt/ass-exec/ass-exec --\n"},
+		{"annotation of the Deployment", l.injected(notAsked, "", "  name: example\nspec:", "  name: example\n  annotations: { ass-exec/inject: \"true\" }\nspec:"), elsewhere},
+	} {
+		want := result{0, "deployment.apps/example created (server dry run)\n", warned + c.warning}
+		if got := l.run(c.manifest, "kubectl", "apply", "--dry-run=server", "-f", "-"); got != want {
+			l.t.Errorf("%s: %s: got %v, want %v", variant, c.what, got, want)
+		}
 	}
 }
