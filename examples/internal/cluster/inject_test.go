@@ -45,6 +45,7 @@ const (
 	denied    = "The pods \"example\" is invalid: : ValidatingAdmissionPolicy 'ass-exec' with binding 'ass-exec' denied request: ass-exec/inject: "
 	noCommand = ": needs a command, for the image's ENTRYPOINT is not known here\n"
 	elsewhere = "has to be an annotation of the pod or a label of its namespace, \"true\" or \"false\"\n"
+	image     = "          image: registry.example.com/example:1.0.0\n"
 )
 
 // The policies are the cluster's, so the variants are tried one after the other.
@@ -137,6 +138,9 @@ func (l *lab) checkRefused(variant string) {
 	}
 	l.kubectl("label", "namespace", l.name, "ass-exec/inject-")
 
+	if got := l.dryRun(l.injected(image, image+"          resources: { limits: { cpu: 100m, memory: 64Mi } }\n")); !strings.Contains(got.stdout, "qosClass: Guaranteed") {
+		l.t.Errorf("%s: limits for each container: got %v, want Guaranteed", variant, got)
+	}
 	l.checkWarned(variant)
 }
 
