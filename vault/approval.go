@@ -27,11 +27,11 @@ type approval struct {
 	status     string
 	token      Secret        // with some vaults, once it is approved
 	expiresAt  time.Time     // by our clock
-	retryAfter time.Duration // how long not to ask again
+	retryAfter time.Duration // how long the vault asks to wait
 }
 
-// awaitApproval waits until a human has approved what pending says is needed,
-// and returns the token. The time it takes does not count against the budget.
+// awaitApproval waits until a human has granted the approval of pending, and
+// returns the token. The time it takes does not count against the budget.
 func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error) (Secret, *Error) {
 	if s.client.ApprovalTimeout <= 0 || pending.ApprovalID == "" {
 		return Secret{}, pending
@@ -77,8 +77,8 @@ func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error
 	}
 }
 
-// poll asks once for the state of an approval. A fault that may pass counts as
-// no answer yet, since the wait has a limit of its own.
+// poll asks once for the state of an approval. A temporary failure counts as no
+// answer yet, since the wait has a limit of its own.
 func (s *Session) poll(ctx context.Context, id string) (approval, *Error) {
 	req := request{op: OpApproval, method: http.MethodGet, url: "/v1/approvals/agent/" + id}
 	var state approval

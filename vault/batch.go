@@ -29,10 +29,10 @@ const (
 	minRTTForExtraConns = 5 * time.Millisecond
 )
 
-// extraConns are the connections that a number of secrets is worth beside the
-// first one.
+// extraConns are the connections beside the first one; their number depends on
+// that of the secrets.
 type extraConns struct {
-	n       int // yet to be opened
+	n       int // not opened yet
 	opening sync.WaitGroup
 	rtt     time.Duration // set before the first request is sent, if there are any
 }
@@ -63,8 +63,8 @@ func (p *pool) openExtraConns(took time.Duration) {
 	}
 }
 
-// awaitExtraConns waits for them, which are due when the first connection has
-// brought the token, but for no longer than they may save.
+// awaitExtraConns waits for them, but for no longer than they may save: they are
+// due when the first connection has brought the token.
 func (p *pool) awaitExtraConns(ctx context.Context) {
 	if p.extra.rtt == 0 {
 		return
@@ -118,8 +118,8 @@ func (p *pool) reserve(ctx context.Context, n int) []*slot {
 	return slots
 }
 
-// trackWrites returns a context under which a request with a slot tells that it
-// is written. So does onWritten, for one that failed before.
+// trackWrites returns a context under which a request with a slot counts as
+// written once it is. onWritten counts one that failed before.
 func (c *conn) trackWrites(ctx context.Context) (_ context.Context, onWritten func()) {
 	onWritten = sync.OnceFunc(func() {
 		if c.unwritten.Add(-1) == 0 {

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// budget is what the requests of one round may take together: time, bytes, and
-// the patience of a vault that is short of capacity.
+// budget is what the requests of one round share: the time and bytes they may
+// take together, and since when the vault has been refusing them.
 type budget struct {
 	now          func() time.Time
 	deadline     time.Time        // zero: none
-	firstRefusal func() time.Time // for want of capacity; the first call tells now
+	firstRefusal func() time.Time // by an overloaded vault: the time of the first call
 	received     atomic.Int64     // bytes of replies
 }
 
@@ -42,13 +42,13 @@ func (b *budget) context(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, b.deadline.Sub(b.now()))
 }
 
-// readBody reads a reply's body. All that are good are bounded together, as
-// their bytes come in: hundreds may do so at once.
+// readBody reads a reply's body. All good replies are bounded together while
+// they are read: hundreds may be at once.
 func (b *budget) readBody(resp *http.Response) ([]byte, error) {
 	m := &meter{r: io.LimitReader(resp.Body, maxBody+1), total: &b.received}
 	body, err := io.ReadAll(m)
 	if resp.StatusCode/100 != 2 || err != nil && !errors.Is(err, errTooMuch) {
-		b.received.Add(-m.n) // not kept
+		b.received.Add(-m.n) // an error's body is not kept
 	}
 	return body, err
 }

@@ -41,7 +41,6 @@ type Client struct {
 	OnRetry func(err *Error, wait time.Duration)
 	// OnApproval, if set, is called before each wait for a human's approval.
 	OnApproval func(Approval)
-
 	// OnApproved, if set, is called once it is granted.
 	OnApproved func()
 
@@ -137,8 +136,7 @@ func (s *Session) read(ctx context.Context, ref Ref, slot *slot) (result Result)
 		}
 	}()
 	req := request{op: OpRead, method: http.MethodGet, url: "/v1/secrets/" + ref.Escaped(), slot: slot}
-	result.Err = s.authorized(ctx, req, func(r *reply) *Error {
-		var err *Error
+	result.Err = s.authorized(ctx, req, func(r *reply) (err *Error) {
 		result, err = parseSecret(ref, r.object)
 		return err
 	})
@@ -168,11 +166,11 @@ type request struct {
 	url    string // escaped, from /v1 on
 	body   any    // sent as JSON if not nil
 	slot   *slot  // of its first attempt; may be nil
-	fresh  bool   // wants a connection that nothing was asked on
+	fresh  bool   // needs a connection without earlier requests
 }
 
-// do sends a request with bearer until it has an answer, a failure that no
-// retry can mend, or no time left, and hands a good reply to use.
+// do sends a request with bearer until it has an answer, a failure that is not
+// temporary, or no time left, and hands a good reply to use.
 func (s *Session) do(ctx context.Context, req request, bearer Secret, use func(*reply) *Error) *Error {
 	return s.retry(ctx, req, func(ctx context.Context) *Error {
 		err := s.attempt(ctx, req, bearer, use)
@@ -215,7 +213,7 @@ func (s *Session) attempt(ctx context.Context, req request, bearer Secret, use f
 
 // exchange sends a request over a connection and reads the whole reply.
 func (s *Session) exchange(ctx context.Context, c *conn, req request, bearer Secret) (*reply, condition, *Error) {
-	// Only from here: the wait for a connection is no fault of the vault's.
+	// Only from here: the wait for a connection is not the vault's doing.
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()

@@ -47,8 +47,7 @@ const (
 )
 
 // Error is a failure to get a token, a listing or a secret. It holds no
-// secret: whatever the server said is cut, escaped and freed of the
-// credentials before it comes here.
+// secret: the server's words in it are cut, escaped and free of credentials.
 type Error struct {
 	Reason     Reason
 	Op         Op
@@ -132,11 +131,11 @@ func connError(err error, host string, waited time.Duration) *Error {
 		if ByProxy(err) {
 			e.Reason = BadProxy
 		}
-	case credentialsRefused(err):
-		// Not tried again: that locks accounts.
-		e.Reason, e.Text = BadProxy, "cannot reach "+host+": "+causeText(err, waited)
 	default:
 		e.Text = "cannot reach " + host + ": " + causeText(err, waited)
+		if credentialsRefused(err) {
+			e.Reason = BadProxy // not tried again: that locks accounts
+		}
 	}
 	return e
 }
@@ -172,8 +171,7 @@ func causeText(err error, waited time.Duration) string {
 	}
 }
 
-// brokenText tells the errors of HTTP apart by what net/http calls them, and
-// quotes none of it.
+// brokenText tells the errors of HTTP apart by their text, and quotes none of it.
 func brokenText(text string) string {
 	switch {
 	case strings.Contains(text, "headers exceeded"), strings.Contains(text, "header list larger"):
@@ -197,8 +195,8 @@ func roundWait(d time.Duration) string {
 // with the vault.
 func ByProxy(err error) bool { return toProxy(err) != nil }
 
-// credentialsRefused reports whether a proxy takes no user and password but
-// others. SOCKS tells that in words of net/http's alone.
+// credentialsRefused reports whether a proxy refused the user and password, or
+// asks for them. Of SOCKS only the text of net/http's error says so.
 func credentialsRefused(err error) bool {
 	var proxy *proxyError
 	if errors.As(err, &proxy) {

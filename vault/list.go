@@ -29,7 +29,7 @@ func (s *Session) List(ctx context.Context, namespace string) ([]SecretInfo, *Er
 
 func (s *Session) list(ctx context.Context, namespace, address string) (items []SecretInfo, err *Error) {
 	req := request{op: OpList, method: http.MethodGet, url: address}
-	err = s.authorized(ctx, req, func(r *reply) *Error {
+	err = s.authorized(ctx, req, func(r *reply) (err *Error) {
 		items, err = parseList(namespace, r.object)
 		if err == nil && paged(r, len(items)) {
 			return protocolError("the listing may be one page of several, and paging is not supported")

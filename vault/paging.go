@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// paging is what the reply to a listing says about there being more. How the
-// API pages, if it does, is not documented: so nothing is followed, and every
-// word for it counts that does not plainly say "this is all".
+// paging is what the reply to a listing says about further pages. Whether and
+// how the API pages is not documented: so no page is followed, and every word for
+// it counts as more unless it plainly says that this is all.
 type paging struct {
 	items int  // in the reply
 	more  bool // a next page, a cursor, a total that is not met

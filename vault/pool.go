@@ -35,13 +35,13 @@ type pool struct {
 	transport       *http.Transport // HTTP/2 where the server has it
 	http1Transport  *http.Transport
 
-	mu        sync.Mutex
+	mu        sync.Mutex // held by the callers of wake, free, streams and mayDial
 	conns     []*conn
 	dialing   int
 	closed    bool
 	extra     extraConns
-	http1Only bool            // since the server did not take HTTP/2, or a connection of it failed
-	waiters   []chan struct{} // of requests without a place, the first first
+	http1Only bool            // since the server did not take HTTP/2, or a connection with it failed
+	waiters   []chan struct{} // of requests without a place, in their order
 }
 
 // conn is one connection and the requests in flight on it.
@@ -49,11 +49,11 @@ type conn struct {
 	*http.ClientConn
 	tcp       net.Conn // what is below it, for cork
 	h2        bool
-	unwritten atomic.Int64 // requests with a slot; with the first of them it is corked
+	unwritten atomic.Int64 // requests with a slot; corked while there are any
 	inFlight  int
 	idleSince time.Time // over HTTP/1.1
 	broken    bool
-	last      object // the reply before, over HTTP/1.1
+	last      object // the previous reply, over HTTP/1.1
 }
 
 func newPool(base *url.URL, roots func() (*x509.CertPool, error), http1Only bool, secrets int) *pool {
@@ -119,17 +119,12 @@ type dialedKey struct{}
 func (p *pool) get(ctx context.Context, fresh bool) (*conn, error) {
 	for {
 		p.mu.Lock()
-		if fresh {
-			p.dialing++
-			p.mu.Unlock()
-			return p.dial(ctx)
-		}
-		if c := p.free(); c != nil {
+		if c := p.free(); c != nil && !fresh {
 			c.inFlight++
 			p.mu.Unlock()
 			return c, nil
 		}
-		if p.mayDial() {
+		if fresh || p.mayDial() {
 			p.dialing++
 			p.mu.Unlock()
 			return p.dial(ctx)
@@ -186,8 +181,8 @@ func (p *pool) free() *conn {
 	return best
 }
 
-// streams is how many requests a connection takes at once. A limit
-// seen on one holds for all: a new one may not have received it yet.
+// streams is how many requests an HTTP/2 connection takes at once. A limit seen
+// on one holds for all: a new one may not have received it yet.
 func (p *pool) streams() int {
 	streams := maxStreams
 	for _, c := range p.conns {
@@ -320,11 +315,12 @@ func (p *pool) remove(c *conn) {
 	p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
 }
 
-// settle says what a reply over HTTP/1.1, and what it was found to be, leave
-// its connection in. Any bytes that come next would answer the next request: a
-// second copy of this reply too, which a front may send. So another request is
-// sent only after a reply that cannot be taken for the answer to it; and where
-// that one comes a second time all the same, the request is sent again.
+// settle returns the condition that a reply leaves an HTTP/1.1 connection in;
+// err is what was wrong with the reply. Whatever bytes come next would answer
+// the next request, even a second copy of this reply, which a front may send. So
+// the connection is reused only after a reply that cannot be taken for the
+// answer to another request; and if a second copy comes all the same, err says
+// so, and the request is sent again.
 func (c *conn) settle(req request, r *reply, left condition, err *Error) condition {
 	if err != nil {
 		err.duplicate = c.last != nil && reflect.DeepEqual(r.object, c.last)

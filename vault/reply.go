@@ -41,22 +41,22 @@ func parseObject(body []byte) object {
 	return o
 }
 
-// UnmarshalJSON refuses a key that stands there twice: which of its values
-// counts differs from parser to parser.
+// UnmarshalJSON refuses duplicate keys: which of the values counts differs from
+// parser to parser.
 func (o *object) UnmarshalJSON(b []byte) error {
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(b, &m); err != nil {
 		return err
 	}
 	if countKeys(b) != len(m) {
-		return errors.New("a key stands there twice")
+		return errors.New("duplicate key")
 	}
 	*o = m
 	return nil
 }
 
-// countKeys counts the keys of a JSON object, which has to be valid, without
-// those of the objects in it.
+// countKeys counts the keys of a valid JSON object, without those of the objects
+// in it.
 func countKeys(b []byte) (n int) {
 	depth, quoted, escaped := 0, false, false
 	for _, c := range b {
@@ -93,7 +93,7 @@ func (o object) text(key string) (string, bool) {
 }
 
 // plainString reports whether raw, which is valid JSON, is a string without an
-// escape: most are, and decoding one costs more than all else about it.
+// escape: most are, and decoding would cost more than everything else here.
 func plainString(raw json.RawMessage) bool {
 	return len(raw) > 0 && raw[0] == '"' && bytes.IndexByte(raw, '\\') == -1
 }
@@ -123,8 +123,8 @@ func (o object) integer(key string) int64 {
 	return n
 }
 
-// tier is the access tier that a secret's object tells. One that is not known
-// is not shown: it is a server's text.
+// tier is the access tier in the object of a secret. An unknown one is not
+// passed on: it is a server's text.
 func (o object) tier() string {
 	switch tier, _ := o.text("access_tier"); tier {
 	case "standard", "sensitive", "critical", "":
@@ -134,8 +134,8 @@ func (o object) tier() string {
 }
 
 // identifies reports whether a good reply says which request it answers. One
-// that names another is an error already; and a token is never read or
-// listed.
+// that names another request is an error already; and a token's reply cannot be
+// taken for a secret or a listing.
 func (o object) identifies(op Op) bool {
 	_, path := o.text("path")
 	_, namespace := o.text("namespace")
@@ -213,10 +213,10 @@ func quote(text string, secrets ...Secret) string {
 	return b.String()
 }
 
-// maxRetryAfter is for ever, with room for what is added to it.
+// maxRetryAfter is as good as for ever, with room for what is added to it.
 const maxRetryAfter = 1 << 31 * time.Second
 
-// retryAfter reads Retry-After in seconds or as a date. A date is held against
+// retryAfter reads Retry-After in seconds or as a date. A date is compared with
 // the server's own, because the local clock may be wrong.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := h.Get("Retry-After")
@@ -235,8 +235,8 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	return max(0, min(at.Sub(serverTime(h, now)), maxRetryAfter))
 }
 
-// serverTime is the server's time, as far as it is known, at a reply that came
-// now.
+// serverTime is the time of the server when it sent a reply: its Date, or now
+// without one.
 func serverTime(h http.Header, now time.Time) time.Time {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		return date

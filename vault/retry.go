@@ -17,20 +17,20 @@ const (
 	firstWait = 200 * time.Millisecond
 	maxWait   = 5 * time.Second
 
-	// A vault with more to do than it can tells a whole fleet to come back in
-	// the same second. Instead, a request comes back at some time in this long
-	// after its session was first refused: the rate of a fleet with about as
-	// much to do is then the vault's, and what is refused late waits less.
+	// An overloaded vault tells a whole fleet to come back in the same second.
+	// Instead, a request comes back at a random time within this long of its
+	// session's first refusal: that brings the fleet down to about the vault's
+	// rate, and what is refused late waits less.
 	spread = 6 * time.Second
 
-	// Where the vault names no time, its limit may be one that a lone start
-	// meets, and be over soon: the spread begins with this, and quadruples.
+	// Where the vault names no time, even a single start may have met its limit,
+	// and the wait may be short: the spread begins with this, and quadruples.
 	firstSpread = 800 * time.Millisecond
 )
 
-// retry calls try until it succeeds, fails for good, or the budget ends. What
-// it returns is the last failure of try's own with the number of attempts, not
-// the end of the budget.
+// retry calls try until it succeeds, fails for good, or the budget ends. It
+// returns the last failure of try itself, not the end of the budget, with the
+// number of attempts.
 func (s *Session) retry(ctx context.Context, req request, try func(context.Context) *Error) *Error {
 	ctx, cancel := s.budget.context(ctx)
 	defer cancel()
@@ -83,14 +83,14 @@ func jitter() backoff.BackOff {
 	return b
 }
 
-// policy is how long to wait before another attempt: what the server asks for
-// with jitter on top, of which half of the time left is the most, and not at
-// all where that would leave no time for one.
+// policy is how long to wait before another attempt: as long as the server asks
+// for, and jitter on top, after a refusal at most half of what is then left. If
+// the budget ends before that, there is no other attempt.
 type policy struct {
 	backoff.BackOff
 	last     **Error
 	budget   *budget
-	refusals int // of this request, without a time to come back
+	refusals int // of this request, without a Retry-After
 }
 
 func (p *policy) NextBackOff() time.Duration {

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// tokenSource is the token of a session, and what is known about getting
-// another.
+// tokenSource is the token of a session, and whether there may be another.
 type tokenSource struct {
 	mu       sync.Mutex // held while a token is asked for
 	secret   Secret
@@ -50,7 +49,7 @@ func (s *Session) tokenRequest() request {
 }
 
 func (s *Session) requestToken(ctx context.Context, req request) (token Secret, err *Error) {
-	err = s.do(ctx, req, s.client.Key, func(r *reply) *Error {
+	err = s.do(ctx, req, s.client.Key, func(r *reply) (err *Error) {
 		token, err = parseToken(r.object, s.client.Key)
 		return err
 	})
@@ -92,8 +91,8 @@ func checkToken(token string) (Secret, *Error) {
 	return NewSecret(token), nil
 }
 
-// refresh replaces a token that has expired, which every request with it would
-// have to learn first.
+// refresh replaces a token that has expired, before every request learns that by
+// itself.
 func (s *Session) refresh(ctx context.Context) *Error {
 	if token, expired := s.current(); expired {
 		return s.renew(ctx, token)
@@ -126,8 +125,8 @@ func (s *Session) current() (token Secret, expired bool) {
 }
 
 // renew replaces the token that was refused, unless another request has done
-// so already, it was done before, or a human would have to be asked again. All
-// that were refused with it fail for the same cause, if there is no new one.
+// so, this budget has had its renewal, or a human would have to be asked again.
+// All that were refused with it fail for the same cause, if there is no new one.
 func (s *Session) renew(ctx context.Context, refused Secret) *Error {
 	s.token.mu.Lock()
 	defer s.token.mu.Unlock()
