@@ -49,10 +49,15 @@ func (b *budget) readFile(name string, limit int64) ([]byte, error) {
 	}
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
-		b.limit(f) // one of /proc may be endless, too: that of the kernel's log
+		// One of /proc may have no end, like the kernel's log.
+		if b.timeout > 0 {
+			_ = f.SetReadDeadline(time.Now().Add(b.left()))
+		}
 	case mode.IsDir(), name == os.DevNull:
 	case mode&fs.ModeNamedPipe != 0 && isDescriptor(name):
-		defer b.bound(f)()
+		ctx, stop := b.bounded()
+		defer stop()
+		defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) })()
 	default:
 		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("not a regular file; the only pipe that is read is that of a shell's <(…)")}
 	}
@@ -72,34 +77,14 @@ func isDescriptor(name string) bool {
 	return name == "/dev/stdin" || strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/self/fd/")
 }
 
-// limit ends the reading of f with the budget, if f is a file that has to be
-// waited for.
-func (b *budget) limit(f *os.File) {
-	if b.timeout > 0 {
-		_ = f.SetReadDeadline(time.Now().Add(b.left()))
-	}
-}
-
-// bound ends the reading of f with the budget, or with a signal. What it took is
-// no longer there for the network.
-func (b *budget) bound(f *os.File) (done func()) {
-	start := time.Now()
-	b.limit(f)
-	stop := context.AfterFunc(b.context(), func() { _ = f.SetReadDeadline(start) })
-	return func() {
-		stop()
-		b.spent += time.Since(start)
-	}
-}
-
 // bounded is a context that ends with what is left of the time, or with a
-// signal. What is used of it until stop is no longer there for the network.
+// signal. The time until stop is no longer there for the network.
 func (b *budget) bounded() (ctx context.Context, stop func()) {
+	start := time.Now()
 	ctx, cancel := b.context(), func() {}
 	if b.timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, b.left())
 	}
-	start := time.Now()
 	return ctx, func() {
 		cancel()
 		b.spent += time.Since(start)
