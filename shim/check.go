@@ -41,7 +41,7 @@ func Check(network func() context.Context, cfg Config, version string, log *slog
 		resolutions[i].Binding = b
 	}
 	var remote error
-	if p.reachable && !p.empty() {
+	if p.canFetch && !p.empty() {
 		ctx := budget.context()
 		var session *vault.Session
 		if session, remote = open(ctx, p, budget.left(), version, log); remote == nil {

@@ -3,7 +3,6 @@ package shim
 import (
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -37,7 +36,7 @@ type Config struct {
 	Namespaces   []string // to import whole
 	Resolve      []string // inherited variables that may hold references; or all, or none
 	PreserveEnv  bool
-	Preserve     []string // variables for which that is so alone; empty: for all
+	Preserve     []string // the only variables for which that holds; empty: for all
 	KeepAgentKey bool
 	Timeout      time.Duration // zero: no limit
 	TokenTTL     time.Duration
@@ -62,8 +61,8 @@ type Config struct {
 	Approving func(a vault.Approval, how string)
 	Approved  func()
 
-	marker        string // the variable that makes none the default of Resolve
-	systemMapping string // the constant, but for tests
+	marker        string // the variable that made none the default of Resolve
+	systemMapping string // the constant, except in tests
 }
 
 // setting is something that a flag, a variable or both configure.
@@ -343,14 +342,11 @@ func setTokenTTL(c *Config, v string) error {
 
 // setInit takes a boolean, or "group".
 func setInit(c *Config, v string) error {
-	if v == "group" {
-		c.Init, c.Group = true, true
-		return nil
-	}
-	c.Group = false
-	if boolean(func(c *Config) *bool { return &c.Init })(c, v) != nil {
+	b, err := parseBool(v)
+	if err != nil && v != "group" {
 		return errors.New("must be true, false or group")
 	}
+	c.Init, c.Group = b || v == "group", v == "group"
 	return nil
 }
 
@@ -382,7 +378,7 @@ func setURL(c *Config, v string) error {
 	switch {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Opaque != "":
 		// The text is not repeated: it may hold a password.
-		return fmt.Errorf("must be a URL such as %s", DefaultURL)
+		return errors.New("must be a URL such as " + DefaultURL)
 	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > '~' }):
 		return errors.New("must have its host in ASCII, such as xn--bcher-kva.example")
 	case u.User != nil:
@@ -405,7 +401,7 @@ func loopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// checkProxies refuses a proxy that net/http would silently do without.
+// checkProxies refuses the URL of a proxy that net/http would silently ignore.
 func checkProxies(environ []string) exit.Errors {
 	var problems exit.Errors
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
@@ -420,16 +416,9 @@ func checkProxies(environ []string) exit.Errors {
 }
 
 func validProxy(v string) bool {
-	u, err := url.Parse(v)
 	if !strings.Contains(v, "://") {
-		u, err = url.Parse("http://" + v)
+		v = "http://" + v
 	}
-	if err != nil || u.Hostname() == "" {
-		return false
-	}
-	switch u.Scheme {
-	case "http", "https", "socks5", "socks5h":
-		return true
-	}
-	return false
+	u, err := url.Parse(v)
+	return err == nil && u.Hostname() != "" && slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
 }

@@ -1,6 +1,6 @@
 package shim
 
-// Doc is what a manual says of a setting.
+// Doc is what a manual says about a setting.
 type Doc struct {
 	Flag, Short string // without dashes; empty if only a variable sets it
 	Env         string

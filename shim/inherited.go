@@ -24,10 +24,9 @@ var ciMarkers = []string{
 	"bamboo_planKey", "GO_PIPELINE_LABEL", "HARNESS_BUILD_ID", "GERRIT_PROJECT", "PROW_JOB_ID",
 }
 
-// untrustedMarker returns the variable that marks an environment with untrusted
-// input in its variables, by people who must not choose a secret: a commit
-// message, the title of a pull request, a header, what an SSH client asks a
-// forced command for.
+// untrustedMarker returns the variable that marks an environment with text by
+// people who must not choose a secret: a commit message, the title of a pull
+// request, a header, what an SSH client asks a forced command for.
 func untrustedMarker(environ []string) string {
 	if marker := ciMarker(environ); marker != "" {
 		return marker
@@ -74,8 +73,9 @@ func ours(name string) bool { return strings.HasPrefix(name, "ASS_") }
 func setResolve(c *Config, v string) error {
 	names := strings.Split(v, ",")
 	for i, name := range names {
-		names[i] = strings.TrimSpace(name)
-		switch name = names[i]; {
+		name = strings.TrimSpace(name)
+		names[i] = name
+		switch {
 		case name == "":
 			return errors.New("must be all, none, or names of variables separated by commas")
 		case len(names) > 1 && (name == resolveAll || name == resolveNone):
@@ -105,7 +105,14 @@ func (c *Config) checkResolve() exit.Errors {
 
 // resolves reports whether an inherited variable may hold references.
 func (c *Config) resolves(name string) bool {
-	return !neverResolved(name) && !ours(name) && (slices.Contains(c.Resolve, resolveAll) || slices.Contains(c.Resolve, name))
+	return name != "" && !neverResolved(name) && !ours(name) && (slices.Contains(c.Resolve, resolveAll) || slices.Contains(c.Resolve, name))
+}
+
+// inheritsReference reports whether an inherited variable holds a reference that
+// is to be resolved.
+func (c *Config) inheritsReference(name, value string) bool {
+	_, isReference, _ := mapping.ParseInherited(value)
+	return isReference && c.resolves(name)
 }
 
 // inherit collects the references in the environment itself, and what holds
@@ -132,8 +139,8 @@ func (p *plan) inherit() (bindings []mapping.Binding, problems exit.Errors) {
 	return bindings, problems
 }
 
-// leave notes a variable that is passed on with the references in it. One that
-// is nothing but a reference was meant for us: passing it on has to be explicit.
+// leave notes a variable that is passed on with the references in it. One that is
+// a whole reference was meant to be resolved: passing it on has to be explicit.
 func (p *plan) leave(name string, whole bool) *exit.Error {
 	c := p.cfg
 	final := c.marker == "" && slices.Contains(c.Resolve, resolveNone)
@@ -167,7 +174,7 @@ func (p *plan) warn(log *slog.Logger) {
 	}
 	for _, kv := range p.cfg.Environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if _, isReference, _ := mapping.ParseInherited(value); !isReference || name == "" || !p.cfg.resolves(name) {
+		if !p.cfg.inheritsReference(name, value) {
 			continue
 		}
 		for i, arg := range p.cfg.Argv {

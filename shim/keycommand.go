@@ -83,7 +83,7 @@ func keyFromCommand(c Config, budget *budget) (string, *exit.Error) {
 	return key, nil
 }
 
-// lookKeyCommandError names no word that stands alone: that may be the key.
+// lookKeyCommandError does not print a single word: that may be the key.
 func lookKeyCommandError(words []string, err *exit.Error) *exit.Error {
 	if (len(words) > 1 || strings.Contains(words[0], "/")) && !mapping.LooksLikeValue(words[0]) {
 		return keyCommandError("agent key "+err.Msg, "install it, or correct "+keyCommandVariable)
@@ -104,8 +104,8 @@ func withoutKeys(environ []string) []string {
 	})
 }
 
-// keyOfCommand puts a kept key in the place of the command it came from, which
-// may take a human: the command that is run is not to ask again.
+// keyOfCommand passes a kept key on as ASS_AGENT_KEY instead of the command that
+// printed it, which might ask a human once more.
 func keyOfCommand(p plan) []assignment {
 	if !p.cfg.KeepAgentKey || p.cfg.KeyCommand == "" {
 		return nil

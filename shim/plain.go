@@ -8,8 +8,8 @@ import (
 	"github.com/agent-secret-store/ass-exec/shim/mapping"
 )
 
-// warnOfPlainPaths tells of inherited variables that hold what a mapping line
-// would: without ass:// at its beginning that is text, which reaches the command.
+// warnOfPlainPaths names inherited variables whose value is like that of a mapping
+// line: without ass:// at its beginning that is text, which reaches the command.
 func (p plan) warnOfPlainPaths(log *slog.Logger) {
 	var names []string
 	for _, kv := range p.cfg.Environ {

@@ -28,10 +28,10 @@ type plan struct {
 	key        vault.Secret
 	roots      func() (*x509.CertPool, error)
 	bindings   []mapping.Binding // what is left to fetch, in the order of the mapping
-	names      map[string]bool   // of all variables mapped, what is preserved included
+	names      map[string]bool   // of all variables mapped, preserved ones included
 	preserved  map[string]bool   // variables that keep their value
 	unresolved []string          // variables passed on with the references in them
-	reachable  bool              // key and roots are there
+	canFetch   bool              // key and roots are loaded
 	path       string            // of the command; empty if PATH itself is fetched
 }
 
@@ -75,7 +75,7 @@ func (p *plan) loadCredentials(budget *budget) exit.Errors {
 			problems = append(problems, rootsError(err))
 		}
 	}
-	p.reachable = len(problems) == 0
+	p.canFetch = len(problems) == 0
 	return problems
 }
 
@@ -151,7 +151,7 @@ func (c *Config) mappingFile() (string, *exit.Error) {
 	var references []string
 	for _, kv := range c.Environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if _, isReference, _ := mapping.ParseInherited(value); isReference && name != "" && c.resolves(name) {
+		if c.inheritsReference(name, value) {
 			references = append(references, name)
 		}
 	}

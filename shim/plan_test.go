@@ -130,13 +130,13 @@ func TestPlanHoldsWhatIsKnownWithoutTheNetwork(t *testing.T) {
 	key := []string{"ASS_AGENT_KEY=" + testKey, "PATH=/bin"}
 	const noKey = "78 no agent key"
 	for _, tt := range []struct {
-		mapping   string
-		environ   []string
-		args      string
-		bindings  string
-		reachable bool
-		path      string
-		problems  string
+		mapping  string
+		environ  []string
+		args     string
+		bindings string
+		canFetch bool
+		path     string
+		problems string
 	}{
 		{"A=a/A\nB=a/B\n", append([]string{"A=ass://x/A", "C=ass://a/C"}, key...), "", "A=a/A B=a/B C=a/C", true, "/bin/sh", "0"},
 		{"A=a/A\n", []string{"PATH=/bin"}, "", "A=a/A", false, "/bin/sh", noKey},
@@ -163,10 +163,10 @@ func TestPlanHoldsWhatIsKnownWithoutTheNetwork(t *testing.T) {
 			told = append(told, e.Msg)
 		}
 		got := strings.TrimSpace(fmt.Sprintf("%d %s", exit.Status(problems.OrNil()), strings.Join(told, ", ")))
-		if strings.Join(bindings, " ") != tt.bindings || p.reachable != tt.reachable || p.path != tt.path || got != tt.problems {
-			t.Errorf("%q %q:\ngot  %s, %v, %q, %s\nwant %s, %v, %q, %s", tt.mapping, tt.args, bindings, p.reachable, p.path, got, tt.bindings, tt.reachable, tt.path, tt.problems)
+		if strings.Join(bindings, " ") != tt.bindings || p.canFetch != tt.canFetch || p.path != tt.path || got != tt.problems {
+			t.Errorf("%q %q:\ngot  %s, %v, %q, %s\nwant %s, %v, %q, %s", tt.mapping, tt.args, bindings, p.canFetch, p.path, got, tt.bindings, tt.canFetch, tt.path, tt.problems)
 		}
-		if p.reachable != (p.key.Reveal() == testKey) && !strings.Contains(tt.args, "ca-file") {
+		if p.canFetch != (p.key.Reveal() == testKey) && !strings.Contains(tt.args, "ca-file") {
 			t.Errorf("%q: the key is not the one that was given", tt.mapping)
 		}
 	}

@@ -37,8 +37,7 @@ func preserved(c Config) map[string]bool {
 		if len(c.Preserve) > 0 && !slices.Contains(c.Preserve, name) {
 			continue
 		}
-		_, isReference, _ := mapping.ParseInherited(v)
-		kept[name] = v != "" && !(isReference && c.resolves(name))
+		kept[name] = v != "" && !c.inheritsReference(name, v)
 	}
 	return kept
 }

@@ -39,7 +39,7 @@ func flagError(err error, args []string) *exit.Error {
 	return e
 }
 
-// noCommandError has the reason that images have.
+// noCommandError has a hint with the usual reason in images.
 func noCommandError() *exit.Error {
 	e := usageError("no command to run")
 	e.Hint += `; an image that sets ENTRYPOINT loses the CMD of its base: repeat CMD ["..."] after ENTRYPOINT ["/ass-exec"], whose shell form, without brackets, ignores CMD`
