@@ -22,7 +22,7 @@ const (
 
 // maxSets is how many sets of values are looked for at the same time: the
 // present one, the two before, which a command that is being replaced may
-// have, and the first, which is in the environment of one that never was.
+// have, and the first, which a command that never was replaced has.
 const maxSets = 4
 
 // A Filter sits between the streams of a command and their destinations, and
@@ -77,8 +77,8 @@ func (p *pipe) copy() {
 	}
 }
 
-// readRest reads what is in the pipe at the deadline: the command itself may
-// have written it, and only this reader been slow.
+// readRest reads what is in the pipe at the deadline: the command itself may have
+// written it in time, and only this reader is slow.
 func (p *pipe) readRest() []byte {
 	conn, err := p.read.SyscallConn()
 	if err != nil {
@@ -90,9 +90,8 @@ func (p *pipe) readRest() []byte {
 	return buf[:max(n, 0)]
 }
 
-// Change has the Filter look for other values, and for those that the command
-// may still have. It may be called while Close is, not at the same time as
-// itself.
+// Change has the Filter look for other values, beside those that the command may
+// still have. It may be called during Close, but not concurrently with itself.
 func (f *Filter) Change(values []string) {
 	if slices.Equal(values, f.sets[len(f.sets)-1]) {
 		return

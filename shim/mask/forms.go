@@ -85,8 +85,8 @@ func urlForms(add func(string), s string) {
 	}
 }
 
-// jsonForms adds s as a JSON string, and as one within a JSON text that is a JSON
-// string itself, as a reply is in a log of JSON lines.
+// jsonForms adds s as a JSON string, and as one within a JSON text that is itself
+// a JSON string, such as a reply in a log of JSON lines.
 func jsonForms(add func(string), s string) {
 	quoted := strconv.Quote(s) // Go's %q
 	add(quoted[1 : len(quoted)-1])
@@ -109,7 +109,7 @@ func jsonForms(add func(string), s string) {
 // jsonStrings is what encoders make of s: JavaScript's, PHP's, Go's, Python's.
 func jsonStrings(s string) []string {
 	plain := jsonEscape(s, false)
-	return []string{plain, phpSlashes(plain), jsonEscape(s, true), jsonASCII(plain)}
+	return []string{plain, strings.ReplaceAll(plain, "/", `\/`), jsonEscape(s, true), jsonASCII(plain)}
 }
 
 // jsonASCII escapes the characters of a JSON string that are not ASCII.
@@ -129,9 +129,6 @@ func jsonASCII(s string) string {
 	}
 	return b.String()
 }
-
-// phpSlashes does what PHP's json_encode does besides.
-func phpSlashes(s string) string { return strings.ReplaceAll(s, "/", `\/`) }
 
 // htmlForms adds what the usual libraries make of s. They agree on all but the
 // quotes.
@@ -219,13 +216,13 @@ func jsonEscape(s string, html bool) string {
 	return strings.TrimSuffix(b.String(), "\"\n")[1:]
 }
 
-// base64Forms adds what of s shows in the encoding of a text that contains it,
-// which depends on how many bytes come before, modulo 3: the characters that
-// hold bits of s alone; and where s is at the end, those to the end. The
-// characters on the edge hold at most four bits of s.
+// base64Forms adds what the encoding of a text with s in it shows of s. That
+// depends on how many bytes come before s, modulo 3: it is the characters that
+// hold bits of s alone and, where the text ends with s, those up to the end. The
+// characters at the edges hold at most four bits of s.
 //
 // The minimum of four characters applies here too. They hold three bytes of s,
-// and being of a random kind, stand in ordinary text less often than s does.
+// and are less likely to occur in ordinary text than s is.
 func base64Forms(add func(string), s string, large bool) {
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		for before := range 3 {
@@ -247,12 +244,12 @@ func hexForms(add func(string), s string, large bool) {
 	lower := hex.EncodeToString([]byte(s))
 	for _, whole := range []string{lower, strings.ToUpper(lower)} {
 		add(whole)
-		addLines(add, whole, 60, 2*minLen, large) // less stands in any checksum
+		addLines(add, whole, 60, 2*minLen, large) // any checksum may have less
 	}
 }
 
 // addLines adds the output of encoders that break lines: the whole and, unless
-// the value is large, each line that is long enough by itself.
+// the value is large, each line of at least the shortest length.
 func addLines(add func(string), text string, width, shortest int, large bool) {
 	lines := chunks(text, width)
 	add(strings.Join(lines, "\n"))

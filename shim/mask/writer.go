@@ -127,7 +127,7 @@ func (w *Writer) disarm() {
 	w.armed = false
 }
 
-// push takes in p and writes all that is certain.
+// push adds p to the input and writes all that is certain.
 func (w *Writer) push(p []byte) {
 	old := len(w.buf)
 	w.buf = append(w.buf, p...)

@@ -26,7 +26,7 @@ type signalRouter struct {
 const backlog = 128
 
 func catchSignals(inherited []syscall.Signal) *signalRouter {
-	in := &signalRouter{
+	r := &signalRouter{
 		caught:  make(chan os.Signal, backlog),
 		child:   make(chan os.Signal, 1),
 		discard: make(chan os.Signal),
@@ -34,25 +34,25 @@ func catchSignals(inherited []syscall.Signal) *signalRouter {
 	for sig := range lastSignal + 1 {
 		// An ignored SIGCHLD would have the kernel discard the command's status.
 		if sig != syscall.SIGCHLD && (signal.Ignored(sig) || slices.Contains(inherited, sig)) {
-			in.ignored = append(in.ignored, sig)
+			r.ignored = append(r.ignored, sig)
 		}
 	}
-	in.catch()
-	return in
+	r.catch()
+	return r
 }
 
 // catch makes this process an init: it notices everything and dies of
 // nothing that can be helped.
-func (in *signalRouter) catch() {
-	signal.Notify(in.child, syscall.SIGCHLD)
+func (r *signalRouter) catch() {
+	signal.Notify(r.child, syscall.SIGCHLD)
 	// A broken stderr gives us EPIPE instead of an end.
-	signal.Notify(in.discard, syscall.SIGPIPE)
+	signal.Notify(r.discard, syscall.SIGPIPE)
 	// Ignored and not caught, or a write to the terminal from the background
 	// would be repeated for ever; and it lets us take the terminal back.
 	signal.Ignore(syscall.SIGTTIN, syscall.SIGTTOU)
 	for sig := range lastSignal + 1 {
 		if forwardable(sig) {
-			signal.Notify(in.caught, sig)
+			signal.Notify(r.caught, sig)
 		}
 	}
 }
@@ -63,17 +63,17 @@ func (in *signalRouter) catch() {
 //
 // A signal that arrives now and is to be ignored is lost, which is the same
 // to a command that starts by ignoring it.
-func (in *signalRouter) asInherited(blocked []syscall.Signal, start func()) {
-	signal.Notify(in.discard, syscall.SIGTTIN, syscall.SIGTTOU)
-	for _, sig := range in.ignored {
+func (r *signalRouter) asInherited(blocked []syscall.Signal, start func()) {
+	signal.Notify(r.discard, syscall.SIGTTIN, syscall.SIGTTOU)
+	for _, sig := range r.ignored {
 		signal.Ignore(sig)
 	}
-	restore := process.IgnoreSignals(in.ignored) // os/signal leaves faults alone
+	restore := process.IgnoreSignals(r.ignored) // os/signal leaves faults alone
 	unblock := block(blocked)
 	start()
 	unblock()
 	restore()
-	in.catch()
+	r.catch()
 }
 
 // forwardable reports whether the command gets sig from us. SIGABRT and faults
@@ -98,7 +98,7 @@ func forwardable(sig syscall.Signal) bool {
 // ends reports whether sig asks to end for good, so that no new command is
 // started after it. To a running command SIGHUP may mean to reload, and
 // SIGQUIT to dump its state; to one that is being stopped they cannot.
-func (in *signalRouter) ends(sig syscall.Signal, stopping bool) bool {
+func (r *signalRouter) ends(sig syscall.Signal, stopping bool) bool {
 	switch sig {
 	case syscall.SIGTERM, syscall.SIGINT, systemdHalt:
 	case syscall.SIGHUP, syscall.SIGQUIT:
@@ -108,7 +108,7 @@ func (in *signalRouter) ends(sig syscall.Signal, stopping bool) bool {
 	default:
 		return false
 	}
-	return !slices.Contains(in.ignored, sig) // nohup
+	return !slices.Contains(r.ignored, sig) // nohup
 }
 
 // signalName is for messages. Real-time signals have only a number.

@@ -92,7 +92,7 @@ type Supervisor struct {
 	pending        []syscall.Signal // came while there was no command
 	timer          *time.Timer      // the next, harsher step of a stop
 	killed         bool
-	groupAbandoned bool // on the rest of the group
+	groupAbandoned bool // its rest does not die, and is no longer waited for
 }
 
 // New returns a Supervisor that catches signals from now on, so that none is

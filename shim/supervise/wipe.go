@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"unsafe"
 )
@@ -16,15 +17,13 @@ import (
 func WipeEnviron(names ...string) error {
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")
-		for _, n := range names {
-			if n == name {
-				// The runtime made this copy on its heap at the start.
-				clear(unsafe.Slice(unsafe.StringData(value), len(value)))
-			}
+		if slices.Contains(names, name) {
+			// The runtime made this copy on its heap at the start.
+			clear(unsafe.Slice(unsafe.StringData(value), len(value)))
 		}
 	}
-	for _, n := range names {
-		os.Unsetenv(n)
+	for _, name := range names {
+		os.Unsetenv(name)
 	}
 	return wipeKernelEnviron(names)
 }
