@@ -104,6 +104,8 @@ func Status(err error) int {
 	return int(es[0].Code)
 }
 
+// InternalError stands for a bug of ours, and says nothing of its cause, which
+// may hold anything.
 func InternalError() *Error {
 	return &Error{
 		Code: Internal,

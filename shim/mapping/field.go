@@ -18,7 +18,8 @@ const (
 var errNotJSON = errors.New("the secret is not JSON, so it has no fields")
 
 // selectField takes one field out of a value that is JSON: by its name in the
-// object, or by a JSON pointer (RFC 6901). Its errors name the field that is asked for, and no other.
+// object, or by a JSON pointer (RFC 6901). Its errors name the field that is
+// asked for, and no other.
 func selectField(value, field string) (string, error) {
 	path := []string{field}
 	if strings.HasPrefix(field, "/") {
@@ -132,8 +133,8 @@ func decodeRaw(d *json.Decoder) (raw json.RawMessage, err error) {
 
 // scalar writes a string as it is, a number or boolean in its JSON spelling.
 func scalar(raw json.RawMessage) (string, error) {
-	switch c := firstByte(raw); {
-	case c == '"':
+	switch raw[0] {
+	case '"':
 		var s string
 		if err := json.Unmarshal(raw, &s); err != nil {
 			return "", errors.New("the field is not a valid string")
@@ -143,12 +144,12 @@ func scalar(raw json.RawMessage) (string, error) {
 			return "", errors.New("the field holds half of a surrogate pair")
 		}
 		return s, nil
-	case c == '{' || c == '[':
+	case '{', '[':
 		return "", fmt.Errorf("the field is not a single value; %s", describeFields(raw))
-	case c == 'n':
+	case 'n':
 		return "", errors.New("the field is null")
 	}
-	return strings.TrimSpace(string(raw)), nil
+	return string(raw), nil
 }
 
 // describeFields says what is there in place of a single value. The names of the
@@ -168,11 +169,4 @@ func countFields(n int) string {
 		return "it has 1 field"
 	}
 	return fmt.Sprintf("it has %d fields", n)
-}
-
-func firstByte(raw json.RawMessage) byte {
-	if s := strings.TrimLeft(string(raw), " \t\r\n"); s != "" {
-		return s[0]
-	}
-	return 0
 }

@@ -26,6 +26,7 @@ type Reference struct {
 	FD       int         // its descriptor, 0 for any
 }
 
+// DefaultMode lets only the owner read.
 const DefaultMode fs.FileMode = 0o400
 
 // pathError is what is wrong with the path of a reference, as opposed to its

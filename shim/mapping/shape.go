@@ -1,8 +1,6 @@
 package mapping
 
-import (
-	"strings"
-)
+import "strings"
 
 // errLooksLikeValue quotes nothing: what is refused is no path, and may well be
 // what the vault is there for.

@@ -14,7 +14,7 @@ import (
 )
 
 // Exec replaces the process by the command. It returns only if that fails, and
-// then an *Error.
+// then an [exit.Error].
 func (c *Command) Exec() error {
 	env := slices.Clone(c.Env)
 	for _, f := range c.Files {
@@ -40,22 +40,22 @@ func (c *Command) Exec() error {
 // does not name its interpreter, and any other command as it is.
 func (c *Command) ByShell() Command {
 	cmd := *c
-	head := readHead(c.Path)
+	head := readHead(c.Path, 128)
 	if text := !bytes.Contains(head, []byte{0}); text && !bytes.HasPrefix(head, []byte("#!")) {
 		cmd.Path, cmd.Argv = "/bin/sh", slices.Concat([]string{"/bin/sh", c.Path}, c.Argv[1:])
 	}
 	return cmd
 }
 
-// readHead is the beginning of a file: a NUL if it cannot be read, which is left
-// to execve.
-func readHead(path string) []byte {
+// readHead is the beginning of a file, at most size bytes: a NUL if it cannot be
+// read, which is no reason for execve not to run it.
+func readHead(path string, size int) []byte {
 	f, err := os.Open(path)
 	if err != nil {
 		return []byte{0}
 	}
 	defer f.Close()
-	head := make([]byte, 128)
+	head := make([]byte, size)
 	n, _ := io.ReadFull(f, head)
 	return head[:n]
 }
@@ -100,7 +100,7 @@ func (o *OpenFiles) Open(c *Command) error {
 	return nil
 }
 
-// Failure says what execve leaves unsaid when it fails with err.
+// Failure says why execve failed with err, which alone often does not tell.
 func (c *Command) Failure(err error) *exit.Error {
 	var e *exit.Error
 	switch {

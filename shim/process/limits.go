@@ -11,8 +11,6 @@ import (
 // NUL included.
 const maxString = 128 << 10 // bytes
 
-const hintFile = "map it with ?as=file, so that the variable names a file in memory: then there is no limit but the API's 1 MiB"
-
 // CheckVariable refuses what execve would refuse without a name.
 func CheckVariable(name, value, origin string) *exit.Error {
 	switch {
@@ -24,7 +22,7 @@ func CheckVariable(name, value, origin string) *exit.Error {
 	case len(name)+1+len(value)+1 > maxString:
 		return &exit.Error{
 			Code: exit.Data, Msg: fmt.Sprintf("%s: %s: the value is too large for a variable: %d bytes, where %d fit", origin, name, len(value), maxString-len(name)-2),
-			Hint: hintFile,
+			Hint: "map it with ?as=file, so that the variable names a file in memory: then there is no limit but the API's 1 MiB",
 		}
 	}
 	return nil

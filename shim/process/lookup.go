@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -90,8 +89,8 @@ func searchPath(name, path string) (found string, why *exit.Error) {
 	return found, why
 }
 
-// checkExecutable tells early, before anything is fetched, what execve would
-// say of the file.
+// checkExecutable tells early, before anything is fetched, what execve would say
+// about the file.
 func checkExecutable(name, file string) *exit.Error {
 	info, err := os.Stat(file)
 	if err == nil && info.IsDir() {
@@ -120,14 +119,7 @@ func checkExecutable(name, file string) *exit.Error {
 // checkFormat finds the most common thing that makes execve answer "no such
 // file" for a file that is there.
 func checkFormat(name, file string) *exit.Error {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil // execute permission does not need read permission
-	}
-	defer f.Close()
-	head := make([]byte, 256)
-	n, _ := io.ReadFull(f, head)
-	if head = head[:n]; bytes.HasPrefix(head, []byte("#!")) {
+	if head := readHead(file, 256); bytes.HasPrefix(head, []byte("#!")) {
 		return checkInterpreter(name, file, head)
 	}
 	return nil
