@@ -40,17 +40,16 @@ func (s *Server) Approvals() []Approval {
 	return out
 }
 
-// Decide gives a pending approval a status: approved, denied or any other.
+// Decide gives an approval a status: approved, denied or any other.
 func (s *Server) Decide(id, status string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, a := range s.approvals {
-		if a.ID == id {
-			a.Status = status
-			return nil
-		}
+	a := s.approval(id)
+	if a == nil {
+		return fmt.Errorf("no approval %q", id)
 	}
-	return fmt.Errorf("no approval %q", id)
+	a.Status = status
+	return nil
 }
 
 func (s *Server) expire(a *approval) {
@@ -59,8 +58,8 @@ func (s *Server) expire(a *approval) {
 	}
 }
 
-// requireApproval reports whether a human has approved the same request
-// before; else it asks for that anew, as often as it is called.
+// requireApproval reports whether a human has approved the same request before;
+// else each call makes a new approval, and a is the answer about it.
 func (s *Server) requireApproval(c *call, scopes []string, tier string) (granted bool, a answer) {
 	for _, a := range s.approvals {
 		if a.Status == "approved" && !a.used && a.AgentID == c.agent.ID && slices.Equal(a.Scopes, scopes) && !s.cfg.TokenInStatus {

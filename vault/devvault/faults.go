@@ -81,12 +81,8 @@ func ParseFault(text string) (Fault, error) {
 }
 
 func (f Fault) check() error {
-	known := false
-	for _, k := range FaultKinds {
-		known = known || k.Kind == f.Kind
-	}
 	switch {
-	case !known:
+	case !slices.ContainsFunc(FaultKinds, func(k struct{ Kind, Does string }) bool { return k.Kind == f.Kind }):
 		return fmt.Errorf("fault: unknown kind %q", f.Kind)
 	case !slices.Contains([]string{"", "tokens", "secrets", "list", "approvals", "health"}, f.Endpoint):
 		return fmt.Errorf("fault: unknown endpoint %q", f.Endpoint)
@@ -114,13 +110,11 @@ func (s *Server) Heal() {
 }
 
 func endpointOf(r *http.Request) string {
-	rest := strings.TrimPrefix(r.URL.Path, "/v1/")
-	switch first, _, _ := strings.Cut(rest, "/"); {
-	case rest == "secrets":
+	first, _, more := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v1/"), "/")
+	if first == "secrets" && !more {
 		return "list"
-	default:
-		return first
 	}
+	return first
 }
 
 // faultFor finds the fault that affects a request, if any.
@@ -152,7 +146,7 @@ func (f *Fault) header(now time.Time) http.Header {
 	return http.Header{"Retry-After": {value}}
 }
 
-// apply injects the fault, and reports whether that replaced the answer.
+// apply lets the fault happen, and reports whether that replaced the answer.
 func (f *Fault) apply(s *Server, w http.ResponseWriter, r *http.Request, a answer) bool {
 	switch f.Kind {
 	case "latency":

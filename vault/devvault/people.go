@@ -135,5 +135,3 @@ func slice[T any](all []T, page, size int) []T {
 	from := min((page-1)*size, len(all))
 	return append([]T{}, all[from:min(from+size, len(all))]...)
 }
-
-func randomValue() string { return rand.Text() }

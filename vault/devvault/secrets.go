@@ -1,6 +1,7 @@
 package devvault
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -104,7 +105,7 @@ func (s *Server) routeSecrets(c *call) answer {
 // path wins, then a namespace.
 func (s *Server) getSecretOrList(c *call, path string) answer {
 	row := s.secrets[path]
-	if row == nil && (len(c.path) == 2 || s.below(path) > 0) {
+	if row == nil && (len(c.path) == 2 || s.isNamespace(path)) {
 		return s.list(c, path)
 	}
 	if a, allowed := s.authorize(c, "read", path); !allowed {
@@ -117,13 +118,13 @@ func (s *Server) getSecretOrList(c *call, path string) answer {
 	return ok(withValue{row, row.value})
 }
 
-func (s *Server) below(namespace string) (n int) {
+func (s *Server) isNamespace(path string) bool {
 	for p := range s.secrets {
-		if strings.HasPrefix(p, namespace+"/") {
-			n++
+		if strings.HasPrefix(p, path+"/") {
+			return true
 		}
 	}
-	return n
+	return false
 }
 
 func (s *Server) list(c *call, namespace string) answer {
@@ -200,7 +201,7 @@ func (s *Server) rotate(c *call, path string) answer {
 		}
 	}
 	if req.NewValue == nil {
-		made := randomValue()
+		made := rand.Text()
 		req.NewValue = &made
 	}
 	row, _ := s.put(path, secretRequest{Value: req.NewValue})

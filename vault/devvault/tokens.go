@@ -3,7 +3,7 @@ package devvault
 import (
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -88,7 +88,7 @@ func (s *Server) issue(c *call, req tokenRequest, ttl time.Duration) map[string]
 func parseTTL(raw json.RawMessage) (time.Duration, error) {
 	var text string
 	var seconds int64
-	ttl := defaultTTL
+	ttl, unknown := defaultTTL, errors.New("unknown ttl")
 	switch {
 	case raw == nil || string(raw) == "null":
 	case json.Unmarshal(raw, &seconds) == nil:
@@ -97,14 +97,14 @@ func parseTTL(raw json.RawMessage) (time.Duration, error) {
 		n, err := strconv.Atoi(text[:len(text)-1])
 		unit := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[text[len(text)-1]]
 		if err != nil || unit == 0 {
-			return 0, fmt.Errorf("unknown ttl")
+			return 0, unknown
 		}
 		ttl = time.Duration(n) * unit
 	default:
-		return 0, fmt.Errorf("unknown ttl")
+		return 0, unknown
 	}
 	if ttl <= 0 || ttl > maxTTL {
-		return 0, fmt.Errorf("ttl must be more than 0 and at most 7 days")
+		return 0, errors.New("ttl must be more than 0 and at most 7 days")
 	}
 	return ttl, nil
 }
