@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/agent-secret-store/ass-exec/vault/devvault"
@@ -418,7 +419,6 @@ func TestRetryEndsWithoutAWaitThatLeavesNoTime(t *testing.T) {
 func TestSessionIsQuietByItself(t *testing.T) {
 	c, _ := testClient(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) })
 	c.newTimer = nil
-	c.Timeout = 300 * time.Millisecond
 	for _, quiet := range []bool{true, false} {
 		var calls atomic.Int64
 		c.OnRetry = func(*Error, time.Duration) { calls.Add(1) }
@@ -427,6 +427,7 @@ func TestSessionIsQuietByItself(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
+		s.client.Timeout = 300 * time.Millisecond
 		if quiet {
 			s.Quiet()
 		}
@@ -571,19 +572,24 @@ func TestReadEndsWithItsContext(t *testing.T) {
 }
 
 func TestBudgetEndsAHangWithTheLastRealError(t *testing.T) {
-	reads := 0
-	c, _ := testClient(t, func(w http.ResponseWriter, r *http.Request) {
-		if reads++; reads == 1 {
-			w.WriteHeader(503)
-			return
+	synctest.Test(t, func(t *testing.T) {
+		reads := 0
+		s := bubbleSession(t, attemptTimeout/2, func(w http.ResponseWriter, r *http.Request) {
+			if reads++; reads == 1 {
+				w.WriteHeader(503)
+				return
+			}
+			<-r.Context().Done()
+		})
+		start := time.Now()
+		got := s.Read(t.Context(), []Ref{"a/B"})["a/B"]
+		if got.Err == nil || got.Err.Status != 503 || got.Err.Reason != Unavailable || reads != 2 {
+			t.Errorf("got %+v after %d reads", got.Err, reads)
 		}
-		<-r.Context().Done()
+		if took := time.Since(start); took != attemptTimeout/2 {
+			t.Errorf("it took %s", took)
+		}
 	})
-	c.Timeout = 300 * time.Millisecond
-	got, err := readOne(c, "a/B")
-	if err != nil || got.Err == nil || got.Err.Status != 503 || got.Err.Reason != Unavailable {
-		t.Errorf("got %+v, %v", got.Err, err)
-	}
 }
 
 // late is a context whose deadline has passed and whose timer has yet to fire.

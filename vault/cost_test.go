@@ -252,25 +252,31 @@ func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
 	return ours, nil
 }
 
+// bubbleSession is a session in a bubble, with a token, and with a handler of
+// secrets over HTTP/1.1.
+func bubbleSession(t *testing.T, timeout time.Duration, secrets http.HandlerFunc) *Session {
+	t.Helper()
+	network := make(pipes)
+	server := http.Server{Handler: secrets}
+	go func() { _ = server.Serve(network) }()
+	c := Client{URL: &url.URL{Scheme: "http", Host: "vault"}, Timeout: timeout}
+	s := &Session{client: c, pool: newPool(c.URL, nil, true, 1)}
+	s.token.secret, s.token.expires = NewSecret("token"), time.Now().Add(time.Hour)
+	s.pool.http1Transport.DialContext = network.dial
+	s.ResetBudget()
+	t.Cleanup(func() { s.Close(); server.Close() })
+	return s
+}
+
 // A hundred requests over six connections that take a second each: the last
 // ones wait longer than an attempt may take.
 func TestWaitForAConnectionIsNoFaultOfTheVault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		network := make(pipes)
-		server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := bubbleSession(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) {
 			time.Sleep(time.Second)
 			fmt.Fprint(w, `{"value":"x"}`)
-		})}
-		go func() { _ = server.Serve(network) }()
-		defer server.Close()
-
-		c := &Client{URL: &url.URL{Scheme: "http", Host: "vault"}, Timeout: time.Minute}
-		c.OnRetry = func(e *Error, _ time.Duration) { t.Errorf("tried again: %v", e) }
-		s := &Session{client: *c, pool: newPool(c.URL, nil, true, 100)}
-		s.token.secret, s.token.expires = NewSecret("token"), time.Now().Add(time.Hour)
-		s.pool.http1Transport.DialContext = network.dial
-		s.ResetBudget()
-		defer s.Close()
+		})
+		s.client.OnRetry = func(e *Error, _ time.Duration) { t.Errorf("tried again: %v", e) }
 		start := time.Now()
 		var refs []Ref
 		for i := range 100 {
