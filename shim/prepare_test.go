@@ -194,7 +194,7 @@ func TestFailureToGetATokenSaysWhatToDo(t *testing.T) {
 }
 
 func TestMissingApprovalSaysHowToApprove(t *testing.T) {
-	for timeout, waits := range map[string]bool{"0s": false, "20ms": true} {
+	for timeout, waits := range map[string]bool{"0s": false, "200ms": true} {
 		v := newVault(t, devvault.Config{})
 		v.PutTier("a/X", "1", "sensitive")
 		_, log, err := prepare(t, v, "X=a/X\n", nil, "--approval-timeout="+timeout)
