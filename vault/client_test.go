@@ -573,9 +573,9 @@ func TestReadEndsWithItsContext(t *testing.T) {
 
 func TestBudgetEndsAHangWithTheLastRealError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		reads := 0
+		var reads atomic.Int64
 		s := bubbleSession(t, attemptTimeout/2, func(w http.ResponseWriter, r *http.Request) {
-			if reads++; reads == 1 {
+			if reads.Add(1) == 1 {
 				w.WriteHeader(503)
 				return
 			}
@@ -583,8 +583,8 @@ func TestBudgetEndsAHangWithTheLastRealError(t *testing.T) {
 		})
 		start := time.Now()
 		got := s.Read(t.Context(), []Ref{"a/B"})["a/B"]
-		if got.Err == nil || got.Err.Status != 503 || got.Err.Reason != Unavailable || reads != 2 {
-			t.Errorf("got %+v after %d reads", got.Err, reads)
+		if got.Err == nil || got.Err.Status != 503 || got.Err.Reason != Unavailable || reads.Load() != 2 {
+			t.Errorf("got %+v after %d reads", got.Err, reads.Load())
 		}
 		if took := time.Since(start); took != attemptTimeout/2 {
 			t.Errorf("it took %s", took)
