@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,9 +23,9 @@ import (
 // An init and the ass-exec that it starts talk over a pair of sockets. The
 // init sends the agent key, because a fork copies the environment to the heap,
 // where nothing could wipe it. Under --mask the child sends the secrets back,
-// waits until the filter knows them, and then becomes the command. It reports to
-// the init's stderr and not through the filter: that would wait for a reader of
-// stderr before it lets the command start, or the init end.
+// waits until the filter knows them, and then becomes the command. Its own
+// messages go to the init's stderr and not through the filter, which would wait
+// for a reader of stderr before it lets the command start, or the init end.
 
 // handoverVariable names the child's descriptor. It is ours alone: no user
 // sets it, and the command does not get it.
@@ -33,9 +34,9 @@ const handoverVariable = "ASS_EXEC_HANDOVER"
 // keyVariables go through the socket instead of the environment.
 var keyVariables = []string{"ASS_AGENT_KEY", "ASS_API_KEY"}
 
-// handOver sends the keys of environ to a child yet to be started, and returns
-// the environment that this child is to get and the init's socket. It copies
-// no key. The child reports to stderr, if that is not nil.
+// handOver sends the keys of environ to a child that is to be started, and
+// returns the environment for it and the init's socket. It copies no key. The
+// child's messages go to stderr, if that is not nil.
 func handOver(environ []string, mask, ignoresChild bool, stderr *os.File) (env []string, socket *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
@@ -52,27 +53,20 @@ func handOver(environ []string, mask, ignoresChild bool, stderr *os.File) (env [
 		case name == handoverVariable:
 		case slices.Contains(keyVariables, name):
 			env = append(env, name+"=") // keeps the place
-			err = firstError(err, send(fds[0], kv))
+			err = cmp.Or(err, send(fds[0], kv))
 		default:
 			env = append(env, kv)
 		}
 	}
-	err = firstError(err, send(fds[0], ""))
+	err = cmp.Or(err, send(fds[0], ""))
 	child, dupErr := process.DupInherited(fds[1])
-	err = firstError(err, dupErr)
+	err = cmp.Or(err, dupErr)
 	reports := 2
 	if stderr != nil {
 		reports, dupErr = process.DupInherited(int(stderr.Fd()))
-		err = firstError(err, dupErr)
+		err = cmp.Or(err, dupErr)
 	}
 	return append(env, fmt.Sprintf("%s=%d,%t,%t,%d", handoverVariable, child, mask, ignoresChild, reports)), socket, err
-}
-
-func firstError(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // send writes s, which may be a key and so is not copied, and a NUL.
@@ -91,13 +85,11 @@ func send(fd int, s string) error {
 
 // parent is the init that started this process; nil if none did.
 type parent struct {
-	socket *os.File
-	reader *bufio.Reader
-	masks  bool // what the command prints
-
-	ignoresChild bool // SIGCHLD, as inherited by the init
-
-	stderr *os.File // nil if it is this process's own
+	socket       *os.File
+	reader       *bufio.Reader
+	masks        bool     // what the command prints
+	ignoresChild bool     // SIGCHLD, as inherited by the init
+	stderr       *os.File // nil if it is this process's own
 }
 
 // takeHandover puts what the init withheld back into the environment.
@@ -143,7 +135,7 @@ func handoverError(err error) error {
 	}
 }
 
-// stderrOr is where to report: to own, unless the init has it filtered.
+// stderrOr is where messages go: own, unless the init filters that.
 func (p *parent) stderrOr(own io.Writer) io.Writer {
 	if p == nil || p.stderr == nil {
 		return own
@@ -151,14 +143,15 @@ func (p *parent) stderrOr(own io.Writer) io.Writer {
 	return p.stderr
 }
 
-// passOn gives the command what the init could not.
+// passOn has the command ignore SIGCHLD if the init inherited that: the init
+// itself cannot, as it waits for a child.
 func (p *parent) passOn() {
 	if p != nil && p.ignoresChild {
 		process.IgnoreAtExec(syscall.SIGCHLD)
 	}
 }
 
-// sendSecrets tells an init that masks what to mask, and returns once it does.
+// sendSecrets sends an init the secrets to mask, and returns once it masks them.
 func (p *parent) sendSecrets(secrets []vault.Secret) error {
 	if p == nil || !p.masks {
 		return nil
@@ -178,8 +171,8 @@ func (p *parent) sendSecrets(secrets []vault.Secret) error {
 	return err
 }
 
-// receiveSecrets waits for the secrets of a child, has add take them in, and
-// lets the child go on.
+// receiveSecrets waits for the secrets of a child, passes them to add, and lets
+// the child go on.
 func receiveSecrets(socket *os.File, add func([]vault.Secret)) {
 	var n uint32
 	err := binary.Read(socket, binary.NativeEndian, &n)

@@ -12,26 +12,21 @@ import (
 	"github.com/agent-secret-store/ass-exec/shim/exit"
 	"github.com/agent-secret-store/ass-exec/shim/process"
 	"github.com/agent-secret-store/ass-exec/shim/supervise"
+	"github.com/agent-secret-store/ass-exec/vault"
 )
 
 // runInit stays as the parent of an ass-exec that fetches the secrets and
-// becomes the command, and returns the command's status. This process never
-// holds a secret but for those that it is to mask, and no agent key once the
-// child has it: the command may read the memory of its parent.
+// becomes the command, and returns the command's status. This process holds no
+// secret but those that it masks, and no agent key once the child has it: the
+// command may read the memory of its parent.
 func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
-	opts := initOptions(cfg, report)
-	var filter *outputFilter
+	opts, filter, err := initOptions(cfg, nil, report)
+	if err != nil {
+		return 0, err
+	}
 	var reports *os.File
-	if cfg.Mask {
-		var err error
-		if filter, err = newOutputFilter(cfg, nil); err != nil {
-			return 0, err
-		}
-		filter.warn(report)
-		opts.Stdout, opts.Stderr = filter.stdout, filter.stderr
-		if filter.stderr != nil {
-			reports = os.Stderr
-		}
+	if opts.Stderr != nil {
+		reports = os.Stderr
 	}
 	self, err := selfPath()
 	if err != nil {
@@ -57,14 +52,22 @@ func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
 	return status, nil
 }
 
-// initOptions are those that every process that stays has.
-func initOptions(cfg shim.Config, report *reporter) supervise.Options {
-	opts := supervise.Options{
+// initOptions are the options of every process that stays, and the filter that
+// the command's output goes through; nil without --mask.
+func initOptions(cfg shim.Config, secrets []vault.Secret, report *reporter) (opts supervise.Options, filter *outputFilter, err error) {
+	opts = supervise.Options{
 		Group: cfg.Group, StopTimeout: cfg.StopTimeout,
 		Warn: func(msg string) { report.log.Warn(msg) }, Info: func(msg string) { report.log.Info(msg) },
 	}
 	opts.Ignored, opts.Blocked = process.InheritedSignals()
-	return opts
+	if cfg.Mask {
+		if filter, err = newOutputFilter(cfg, secrets); err != nil {
+			return opts, nil, err
+		}
+		filter.warn(report)
+		opts.Stdout, opts.Stderr = filter.stdout, filter.stderr
+	}
+	return opts, filter, nil
 }
 
 func wipeKey(report *reporter) {

@@ -129,9 +129,9 @@ func (r *reporter) printErrors(err error, status int) {
 			r.log.Error(e.Msg, jsonAttrs(hint, status)...)
 			continue
 		}
-		r.printLine("error", e.Msg)
+		writeLine(r.w, "error", e.Msg)
 		if hint != "" {
-			r.printLine("hint", hint)
+			writeLine(r.w, "hint", hint)
 		}
 	}
 }
@@ -169,14 +169,8 @@ func (r *reporter) printStopped(s syscall.Signal) {
 	if id := r.wait.stop(); id != "" {
 		msg += "; the approval request stays open: " + id
 	}
-	if r.json {
-		r.log.Error(msg, jsonAttrs("", 128+int(s))...)
-		return
-	}
-	r.printLine("error", msg)
+	r.printErrors(&exit.Error{Msg: msg}, 128+int(s))
 }
-
-func (r *reporter) printLine(kind, msg string) { writeLine(r.w, kind, msg) }
 
 func writeLine(w io.Writer, kind, msg string) {
 	// A broken stderr must not keep anything from going on.

@@ -11,8 +11,8 @@ import (
 )
 
 // stopSignals end ass-exec while it fetches. SIGRTMIN+3 is what systemd, and
-// images that run it, take as a request to stop. From SIGABRT on they are what
-// the Go runtime answers with a dump of all goroutines, even if only sent.
+// images that run it, take as a request to stop. To those from SIGABRT on the Go
+// runtime would react with a dump of all goroutines, even if only sent.
 var stopSignals = []syscall.Signal{
 	syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, sigRTMin3,
 	syscall.SIGABRT, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGSEGV, syscall.SIGSYS,
@@ -90,9 +90,8 @@ func (w *signalWatch) release() {
 }
 
 // die ends the process the way the signal would have, so that a parent sees
-// which it was. PID 1 cannot be killed by its own signal, nor others by one of
-// which the runtime makes something else: they exit with the number a shell
-// gives for that.
+// which it was. Where that is impossible, for PID 1 and for signals that the
+// runtime handles in its own way, it exits with the status a shell would give.
 func (w *signalWatch) die(s syscall.Signal) {
 	signal.Stop(w.caught)
 	switch s {

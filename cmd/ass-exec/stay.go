@@ -14,15 +14,9 @@ import (
 // stay runs the command as a child, to renew its secrets, and returns its
 // status.
 func stay(watch *signalWatch, cfg shim.Config, cmd *shim.Start, watcher *shim.Watcher, report *reporter) (int, error) {
-	opts := initOptions(cfg, report)
-	var filter *outputFilter
-	if cfg.Mask {
-		var err error
-		if filter, err = newOutputFilter(cfg, cmd.Secrets); err != nil {
-			return 0, err
-		}
-		filter.warn(report)
-		opts.Stdout, opts.Stderr = filter.stdout, filter.stderr
+	opts, filter, err := initOptions(cfg, cmd.Secrets, report)
+	if err != nil {
+		return 0, err
 	}
 	var files process.OpenFiles
 	if err := files.Open(&cmd.Command); err != nil {
