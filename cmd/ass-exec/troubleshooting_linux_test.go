@@ -28,7 +28,7 @@ func troubles(t *testing.T) map[string]trouble {
 	http407, _ := connectProxy(t, "", 407)
 	socks, _ := socksProxy(t, []byte{5, 0xff})
 	proxied := func(proxy string) trouble {
-		return trouble{env: []string{"ASS_API_URL=https://vault.example", "ASS_TIMEOUT=100ms", "HTTPS_PROXY=" + proxy}}
+		return trouble{env: []string{"ASS_API_URL=https://vault.example", "ASS_TIMEOUT=1s", "HTTPS_PROXY=" + proxy}}
 	}
 	return map[string]trouble{
 		"no command to run":                                        {args: []string{"--"}},
@@ -46,7 +46,7 @@ func troubles(t *testing.T) map[string]trouble {
 		"cannot reach …: the proxy…":                               proxied("http://127.0.0.1:1"),
 		"… Proxy Authentication Required (407)":                    proxied("http://" + http407),
 		"socks connect …":                                          proxied("socks5://" + socks),
-		"… answered Service Unavailable (503): …":                  {fault: "endpoint=tokens,kind=status,status=503", env: []string{"ASS_TIMEOUT=100ms"}},
+		"… answered Service Unavailable (503): …":                  {fault: "endpoint=tokens,kind=status,status=503,retry-after=90"},
 		"… answered Too Many Requests (429): …; trying again in …": {fault: "endpoint=tokens,kind=status,status=429,count=1"},
 		"certificate of … is not trusted":                          {env: []string{"ASS_CA_FILE="}},
 		"the reply is not JSON":                                    {fault: "endpoint=tokens,kind=html"},
