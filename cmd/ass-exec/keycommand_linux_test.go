@@ -50,7 +50,7 @@ func onTerminal(t *testing.T, environ []string, script string) (cmd *exec.Cmd, s
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timeout := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() }) // which ends the session, and the reading
+	timeout := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }) // which ends the session, and the reading
 	t.Cleanup(func() { timeout.Stop() })
 	return cmd, bufio.NewReader(keyboard), keyboard
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // limit is how long a test waits for what must happen at once.
-const limit = 10 * time.Second
+const limit = 30 * time.Second
 
 func command(t *testing.T, url string, args ...string) *exec.Cmd {
 	t.Helper()

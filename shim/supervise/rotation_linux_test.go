@@ -69,7 +69,7 @@ func TestRestartWaitsForRestOfGroup(t *testing.T) {
 }
 
 func TestRestartKillsRestOfGroupAfterStopTimeout(t *testing.T) {
-	p := launchWithRequests(t, append([]string{"-stop-timeout=100ms"}, withRest("stubborn")...)...)
+	p := launchWithRequests(t, append([]string{"-stop-timeout=1s"}, withRest("stubborn")...)...)
 	p.expect("up 1")
 	rest := childrenOf(childrenOf(p.pid)[0])[0]
 	p.request("restart 2")
@@ -214,7 +214,7 @@ func TestStopEndsWithZero(t *testing.T) {
 }
 
 func TestStopReplacesRestart(t *testing.T) {
-	p := launchWithRequests(t, append([]string{"-stop-timeout=200ms"}, withRest("stubborn")...)...)
+	p := launchWithRequests(t, append([]string{"-stop-timeout=1s"}, withRest("stubborn")...)...)
 	p.expect("up 1")
 	p.request("restart 2")
 	p.expect("term")
