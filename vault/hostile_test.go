@@ -17,10 +17,7 @@ import (
 // Whatever a server sends, the client answers soon, with an error, and in
 // little memory.
 func TestHostileRepliesAreRefusedInBoundedMemory(t *testing.T) {
-	var bomb bytes.Buffer
-	z := gzip.NewWriter(&bomb)
-	_, _ = z.Write(make([]byte, 64<<20))
-	z.Close()
+	bomb := gzipBomb()
 	const bound = 32 << 20 // bytes allocated for one reply, of which most at once
 	for _, tt := range []struct {
 		claim   string
@@ -30,15 +27,13 @@ func TestHostileRepliesAreRefusedInBoundedMemory(t *testing.T) {
 	}{
 		{"a body without end", func(w http.ResponseWriter, r *http.Request) {
 			block := []byte(strings.Repeat("x", 1<<20))
-			for r.Context().Err() == nil {
-				if _, err := w.Write(block); err != nil {
-					return
-				}
+			for err := r.Context().Err(); err == nil; {
+				_, err = w.Write(block)
 			}
 		}, "the reply is larger than 1 MiB (200)", false},
 		{"a gzip bomb", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
-			_, _ = w.Write(bomb.Bytes())
+			_, _ = w.Write(bomb)
 		}, "the reply is not JSON (200)", false},
 		{"deep JSON", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"value":`+strings.Repeat("[", 500000))
@@ -80,6 +75,14 @@ func TestHostileRepliesAreRefusedInBoundedMemory(t *testing.T) {
 			}
 		})
 	}
+}
+
+func gzipBomb() []byte {
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	_, _ = z.Write(make([]byte, 64<<20))
+	z.Close()
+	return bomb.Bytes()
 }
 
 // The bound holds for all replies of a round, the token's too, and each round
