@@ -25,14 +25,7 @@ func TestRetriesWarnOfEachCauseNowAndThen(t *testing.T) {
 
 func warnNowAndThen(t *testing.T) {
 	var out strings.Builder
-	warn := warnOfRetries(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{
-		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return a
-		},
-	})))
+	warn := warnOfRetries(logTo(&out, slog.LevelWarn))
 	for range 3 {
 		warn(&vault.Error{Text: "cut"}, time.Second)
 		warn(&vault.Error{Text: "reset"}, 2*time.Second)

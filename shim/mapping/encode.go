@@ -17,10 +17,10 @@ const (
 	encodeNone   = "none" // says that the value is in the right spelling already
 )
 
-// encode spells a value for the place it goes to. An empty one stays empty, so
-// that optional and default can act on it.
-func encode(how, v string) (string, error) {
-	switch how {
+// Encoded spells what was extracted as the reference asks for. An empty value
+// stays empty, so that optional and default can act on it.
+func (r Reference) Encoded(v string) (string, error) {
+	switch r.Encode {
 	case encodeURL:
 		return percentEncode(v), nil
 	case encodeJSON:
@@ -92,6 +92,3 @@ func decodeBase64(s string) (string, error) {
 	}
 	return string(b), nil
 }
-
-// Encoded spells what was extracted as the reference asks for.
-func (r Reference) Encoded(v string) (string, error) { return encode(r.Encode, v) }

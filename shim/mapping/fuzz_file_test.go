@@ -65,7 +65,7 @@ func FuzzEncode(f *testing.F) {
 			encodeJSON:   func(s string) (got string, err error) { err = json.Unmarshal([]byte(`"`+s+`"`), &got); return got, err },
 		}
 		for how, decode := range decode {
-			encoded, err := encode(how, v)
+			encoded, err := (Reference{Encode: how}).Encoded(v)
 			if err != nil {
 				if how != encodeJSON || utf8.ValidString(v) {
 					t.Errorf("%s of %q: %v", how, v, err)

@@ -66,7 +66,7 @@ func TestBase64OfRFC4648(t *testing.T) {
 		{"foobar", "Zm9vYmFy"},
 		{"\xfb\xff\xbf", "+/+/"},
 	} {
-		if got, err := encode("base64", tt.decoded); err != nil || got != tt.encoded {
+		if got, err := (Reference{Encode: encodeBase64}).Encoded(tt.decoded); err != nil || got != tt.encoded {
 			t.Errorf("%q: got %q, %v; want %q", tt.decoded, got, err, tt.encoded)
 		}
 		if got, err := decodeBase64(tt.encoded); err != nil || got != tt.decoded {
