@@ -61,8 +61,8 @@ func checkImport(name string, ref, other vault.Ref) *exit.Error {
 	return e
 }
 
-// checkReplaced refuses to replace another value by an imported one: whoever
-// set that did not ask for ours. It takes the values, as an equal one is fine.
+// checkReplaced refuses to replace another value by an imported one: whoever set
+// that did not ask for ours. It comes after the fetch, as an equal one is fine.
 func checkReplaced(imported []resolution, environ []string) []resolution {
 	if len(imported) == 0 {
 		return nil

@@ -149,8 +149,8 @@ var protection = sync.OnceValues(func() (names, prefixes map[string]string) {
 	return names, prefixes
 })
 
-// protected says what a name decides that only the user may set, "" for any
-// other name. Case does not count: npm and curl take lower case, too.
+// protected returns what a protected name decides, "" for any other name. Case
+// does not count: npm and curl take lower case, too.
 func protected(name string) string {
 	names, prefixes := protection()
 	name = strings.ToUpper(name)

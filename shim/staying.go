@@ -27,8 +27,8 @@ func (c *Config) checkPIDs() exit.Errors {
 	return problems
 }
 
-// checkModes refuses a file for other users whose path is in our /proc, which
-// the kernel opens to our own user alone.
+// checkModes refuses a file for other users where its path leads through our
+// /proc, which the kernel opens to our own user alone.
 func (c *Config) checkModes(bindings []mapping.Binding) exit.Errors {
 	var problems exit.Errors
 	for _, b := range bindings {

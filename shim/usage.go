@@ -9,8 +9,8 @@ import (
 	"github.com/agent-secret-store/ass-exec/shim/mapping"
 )
 
-// flagError words what package flag says of the arguments, whose flags have two
-// dashes here.
+// flagError words an error of package flag, which names flags with one dash where
+// ours have two.
 func flagError(err error, args []string) *exit.Error {
 	msg := strings.Replace(err.Error(), "argument: -", "argument: --", 1)
 	name, unknown := strings.CutPrefix(msg, "flag provided but not defined: -")
@@ -46,7 +46,7 @@ func noCommandError() *exit.Error {
 	return e
 }
 
-// parseBool takes what other programs' settings take, too.
+// parseBool also takes the words that other programs' settings take.
 func parseBool(v string) (bool, error) {
 	switch strings.ToLower(v) {
 	case "on", "yes":

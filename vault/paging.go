@@ -20,8 +20,8 @@ type paging struct {
 	all   bool // a total that is met, or no next page
 }
 
-// paged reports whether a reply with so many items may be a part of the
-// listing.
+// paged reports whether a reply with that number of items may be only a part of
+// the listing.
 func paged(r *reply, items int) bool {
 	p := paging{items: items, more: r.status == http.StatusPartialContent}
 	for _, link := range r.header.Values("Link") {

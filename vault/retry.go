@@ -44,7 +44,7 @@ func (s *Session) retry(ctx context.Context, req request, try func(context.Conte
 			return nil
 		}
 		cutShort := ended(ctx)
-		if last == nil || !cutShort { // else the failure before it tells more
+		if last == nil || !cutShort { // else the failure before says more
 			last = err
 			last.Op, last.Attempts = req.op, attempts
 		}

@@ -27,7 +27,7 @@ func init() {
 	}
 }
 
-// searchParentMemory prints how often each needle stands there.
+// searchParentMemory prints how often each needle occurs there.
 func searchParentMemory(needles string) int {
 	proc := fmt.Sprintf("/proc/%d/", os.Getppid())
 	maps, err := os.ReadFile(proc + "maps")

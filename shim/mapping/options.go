@@ -62,7 +62,7 @@ var options = []option{
 	},
 }
 
-// Option is what help says of an option.
+// Option is what help says about an option.
 type Option struct{ Name, Usage, Help string }
 
 // Options lists every option of a reference.

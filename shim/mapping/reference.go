@@ -20,7 +20,7 @@ type Reference struct {
 	Default  *string     // what stands for such a secret
 	Field    string      // a name, or a JSON pointer if it begins with a slash
 	Base64   bool        // the value, or its field, is decoded
-	Encode   string      // how it is spelled after that: url, json, base64, or none if that is said
+	Encode   string      // how it is spelled after that: url, json, base64 or none; empty if that was not given
 	File     bool        // the variable names a file that holds the value
 	Mode     fs.FileMode // of that file
 	FD       int         // its descriptor, 0 for any

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// program is what ELF headers say of a program. debug/elf would say it too, at
+// program is what ELF headers say about a program. debug/elf reads them too, at
 // the price of 2 % of the binary and of every start.
 type program struct {
 	machine string
