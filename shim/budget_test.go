@@ -102,6 +102,9 @@ func TestRegularFileWithoutAnEndIsBoundedByTheBudget(t *testing.T) {
 	const name = "/proc/kmsg"
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("CI needs the right to read it: %v", err)
+		}
 		t.Skip("needs the right to read " + name)
 	}
 	defer f.Close()
