@@ -115,9 +115,11 @@ func (o object) has(key string) bool {
 	return ok && string(raw) != "null"
 }
 
+// integer returns the number under key, which may stand there as a string; 0 if
+// there is none.
 func (o object) integer(key string) int64 {
-	var n int64
-	if json.Unmarshal(o[key], &n) != nil {
+	n, err := strconv.ParseInt(strings.Trim(string(o[key]), `"`), 10, 64)
+	if err != nil {
 		return 0
 	}
 	return n

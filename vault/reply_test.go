@@ -23,3 +23,17 @@ func TestStringIsRefusedWhereDecodingAltersIt(t *testing.T) {
 		}
 	}
 }
+
+func TestNumberIsTakenAsAStringToo(t *testing.T) {
+	for raw, want := range map[string]int64{
+		`7`: 7, `"7"`: 7, `-1`: -1, `9223372036854775807`: 9223372036854775807,
+		`9223372036854775808`: 0, `7.5`: 0, `1e3`: 0, `"x"`: 0, `""`: 0, `null`: 0, `true`: 0, `[7]`: 0, `{"n":7}`: 0,
+	} {
+		if got := (object{"n": json.RawMessage(raw)}).integer("n"); got != want {
+			t.Errorf("%s: got %d, want %d", raw, got, want)
+		}
+	}
+	if got := (object{}).integer("n"); got != 0 {
+		t.Errorf("nothing: got %d", got)
+	}
+}
