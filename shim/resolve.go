@@ -110,9 +110,12 @@ func (r resolution) log(log *slog.Logger) {
 		return
 	}
 	for _, f := range r.fetched {
-		if f.missing() {
+		switch {
+		case f.missing():
 			log.Info(fmt.Sprintf("%s: %s from its default: %s does not exist", r.Origin, r.Name, f.ref))
-		} else {
+		case f.version == 0:
+			log.Info(fmt.Sprintf("%s: %s from %s", r.Origin, r.Name, f.ref))
+		default:
 			log.Info(fmt.Sprintf("%s: %s from %s, version %d", r.Origin, r.Name, f.ref, f.version))
 		}
 	}

@@ -1,6 +1,8 @@
 package shim
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/agent-secret-store/ass-exec/shim/mapping"
@@ -47,6 +49,22 @@ func TestFieldIsDecodedThenEncoded(t *testing.T) {
 		if got, err := resolved(t, tt.options, tt.secret); err != nil || got != tt.want {
 			t.Errorf("%s of %q: got %q, %v; want %q", tt.options, tt.secret, got, err, tt.want)
 		}
+	}
+}
+
+func TestVersionIsToldWhereItIsKnown(t *testing.T) {
+	value := vault.NewSecret("value")
+	r := resolution{Binding: mapping.Binding{Name: "X", Origin: "m:1"}, fetched: []fetched{
+		{ref: "a/B", version: 7, value: value}, {ref: "a/C", value: value}, {ref: "a/D"},
+	}}
+	var log strings.Builder
+	r.log(logTo(&log, slog.LevelInfo))
+	want := `level=INFO msg="m:1: X from a/B, version 7"
+level=INFO msg="m:1: X from a/C"
+level=INFO msg="m:1: X from its default: a/D does not exist"
+`
+	if log.String() != want {
+		t.Errorf("got\n%swant\n%s", &log, want)
 	}
 }
 
