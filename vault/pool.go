@@ -31,6 +31,7 @@ const (
 // immediate retries without end and a full connection with more of them.
 type pool struct {
 	scheme, address string
+	tlsProxy        bool // a proxy that is spoken to over TLS
 	dialer          *dialer
 	transport       *http.Transport // HTTP/2 where the server has it
 	http1Transport  *http.Transport
@@ -60,6 +61,9 @@ func newPool(base *url.URL, roots func() (*x509.CertPool, error), http1Only bool
 	p := &pool{scheme: base.Scheme, address: base.Host, dialer: newDialer(), extra: newExtraConns(secrets), http1Only: http1Only}
 	if base.Port() == "" {
 		p.address = net.JoinHostPort(base.Hostname(), map[string]string{"http": "80", "https": "443"}[base.Scheme])
+	}
+	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: base}); err == nil && proxy != nil {
+		p.tlsProxy = proxy.Scheme == "https"
 	}
 	p.transport = p.newTransport(roots, true)
 	p.http1Transport = p.newTransport(roots, false)
@@ -94,7 +98,7 @@ func (p *pool) newTransport(roots func() (*x509.CertPool, error), h2 bool) *http
 		if address == p.address {
 			p.openExtraConns(time.Since(start)) // a proxy may refuse us: it is asked once
 		}
-		if p.scheme == "https" {
+		if p.scheme == "https" || p.tlsProxy {
 			// Here, because the roots are read while the connection is made,
 			// and no handshake can begin before this returns.
 			once.Do(func() { t.TLSClientConfig.RootCAs, rootsErr = roots() })
@@ -108,7 +112,36 @@ func (p *pool) newTransport(roots func() (*x509.CertPool, error), h2 bool) *http
 		}
 		return c, nil
 	}
+	if p.tlsProxy {
+		t.DialTLSContext = dialTLSProxy(t)
+	}
 	return t
+}
+
+// dialTLSProxy returns a function that opens a TLS connection to a proxy. A
+// Transport's own would offer HTTP/2 there too, and then send a CONNECT of
+// HTTP/1.1.
+func dialTLSProxy(t *http.Transport) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		tcp, err := t.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		config := t.TLSClientConfig.Clone()
+		config.ServerName, config.NextProtos = host, []string{"http/1.1"}
+		c := tls.Client(tcp, config)
+		ctx, cancel := context.WithTimeout(ctx, t.TLSHandshakeTimeout)
+		defer cancel()
+		if err := c.HandshakeContext(ctx); err != nil {
+			tcp.Close()
+			return nil, err
+		}
+		return c, nil
+	}
 }
 
 // dialedKey carries, through a context, the conn that is being dialed.

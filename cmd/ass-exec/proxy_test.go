@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/pem"
 	"io"
 	"net"
 	"net/http"
@@ -17,8 +18,15 @@ import (
 // every CONNECT with a status. It tells what it was asked.
 func connectProxy(t *testing.T, to string, status int) (address string, asked chan *http.Request) {
 	t.Helper()
+	h, asked := connectHandler(t, to, status)
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://"), asked
+}
+
+func connectHandler(t *testing.T, to string, status int) (h http.HandlerFunc, asked chan *http.Request) {
 	asked = make(chan *http.Request, 100)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		asked <- r
 		if status != 200 {
 			http.Error(w, "hidden", status)
@@ -39,9 +47,7 @@ func connectProxy(t *testing.T, to string, status int) (address string, asked ch
 		_, _ = io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
 		go func() { _, _ = io.Copy(vault, client); vault.Close() }()
 		_, _ = io.Copy(client, vault)
-	}))
-	t.Cleanup(s.Close)
-	return strings.TrimPrefix(s.URL, "http://"), asked
+	}, asked
 }
 
 // A proxy is used for what is not loopback, and its troubles are told as its
@@ -98,6 +104,45 @@ func TestProxyIsUsedAndItsTroublesAreNamed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A proxy with HTTP/2 would take it where it is offered, and no CONNECT of
+// HTTP/1.1 after that.
+func TestProxyOverTLSIsAskedInHTTP1(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/B", "value")
+	var to, caFile string
+	for i, kv := range env {
+		switch name, value, _ := strings.Cut(kv, "="); name {
+		case "ASS_API_URL":
+			to, env[i] = strings.TrimPrefix(value, "https://"), "ASS_API_URL=https://vault.example"
+		case "ASS_CA_FILE":
+			caFile = value
+		}
+	}
+	h, asked := connectHandler(t, to, 200)
+	proxy := httptest.NewUnstartedServer(h)
+	proxy.EnableHTTP2 = true
+	proxy.StartTLS()
+	t.Cleanup(func() { proxy.CloseClientConnections(); proxy.Close() })
+	f, err := os.OpenFile(caFile, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := pem.Encode(f, &pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw}); err != nil {
+		t.Fatal(err)
+	}
+	env = append(env, "HTTPS_PROXY="+proxy.URL, "X=ass://a/B", "ASS_TIMEOUT=5s")
+	status, stdout, stderr := assExec(t, env, "sh", "-c", `echo "$X"`)
+	if status != 0 || stdout != "value\n" || stderr != "" || len(asked) != 1 {
+		t.Errorf("got status %d, stdout %q, stderr %q; the proxy was asked %d times", status, stdout, stderr, len(asked))
+	}
+	for _, r := range v.Requests() {
+		if r.Proto != "HTTP/2.0" {
+			t.Errorf("got %+v, want HTTP/2 to the vault", r)
+		}
 	}
 }
 
