@@ -202,6 +202,10 @@ func (s *Session) attempt(ctx context.Context, req request, bearer Secret, use f
 	if err != nil {
 		return err
 	}
+	if c.unsure && r.object == nil {
+		left = failed
+		return &Error{Reason: Unavailable, Text: s.client.URL.Host + " does not speak HTTP/1.1"}
+	}
 	if err = s.classify(req, r, bearer); err == nil {
 		err = use(r)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,7 +45,7 @@ func devClient(t testing.TB, h2 *http.HTTP2Config, cfg devvault.Config) (*Client
 }
 
 // tlsClient talks to a handler over TLS, and over HTTP/1.1 without h2.
-func tlsClient(t testing.TB, h2 *http.HTTP2Config, h http.Handler) (*Client, *counting) {
+func tlsClient(t testing.TB, h2 *http.HTTP2Config, h http.Handler, configure ...func(*tls.Config)) (*Client, *counting) {
 	t.Helper()
 	cert, ca, err := devvault.Certificate("127.0.0.1")
 	if err != nil {
@@ -54,6 +55,9 @@ func tlsClient(t testing.TB, h2 *http.HTTP2Config, h http.Handler) (*Client, *co
 	l := &counting{Listener: s.Listener}
 	s.Listener = l
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	for _, f := range configure {
+		f(s.TLS)
+	}
 	s.EnableHTTP2, s.Config.HTTP2 = h2 != nil, h2
 	s.StartTLS()
 	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
@@ -177,6 +181,54 @@ func TestFaultOfHTTP2LeadsToHTTP1(t *testing.T) {
 	requests := v.Requests()
 	if got := requests[len(requests)-1].Proto; got != "HTTP/1.1" {
 		t.Errorf("the last request was %s, want HTTP/1.1", got)
+	}
+}
+
+// Not every server has HTTP/1.1 to go on with. One that has not may end the
+// handshake, break the connection, or answer for itself.
+func TestServerOfHTTP2AloneIsGoneOnWith(t *testing.T) {
+	unknown := func(c *tls.Config) {
+		c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if slices.Contains(hello.SupportedProtos, "h2") {
+				return nil, nil
+			}
+			return &tls.Config{Certificates: c.Certificates, NextProtos: []string{"other"}}, nil
+		}
+	}
+	abort := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	for _, tt := range []struct {
+		claim     string
+		http1     http.HandlerFunc
+		configure func(*tls.Config)
+	}{
+		{"ends the handshake", abort, unknown},
+		{"breaks the connection", abort, func(*tls.Config) {}},
+		{"answers for itself", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "Unknown ALPN Protocol", 403) }, func(*tls.Config) {}},
+	} {
+		var reads atomic.Int64
+		v := devvault.New(devvault.Config{})
+		c, _ := tlsClient(t, &http.HTTP2Config{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.ProtoMajor == 1:
+				tt.http1(w, r)
+			case r.Method == http.MethodGet && reads.Add(1) <= 2:
+				panic(http.ErrAbortHandler)
+			default:
+				v.ServeHTTP(w, r)
+			}
+		}), tt.configure)
+		c.Key = NewSecret(v.AgentKey())
+		refs, scopes := fill(v, 3)
+		s, err := c.Open(t.Context(), scopes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		for ref, r := range s.Read(t.Context(), refs) {
+			if r.Err != nil {
+				t.Errorf("%s: %s: %v", tt.claim, ref, r.Err)
+			}
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,8 @@ type pool struct {
 	closed    bool
 	extra     extraConns
 	http1Only bool            // since the server did not take HTTP/2, or a connection with it failed
+	tookHTTP2 bool            // once
+	http2Only bool            // since the server has no HTTP/1.1 to go on with
 	waiters   []chan struct{} // of requests without a place, in their order
 }
 
@@ -50,6 +53,7 @@ type conn struct {
 	*http.ClientConn
 	tcp       net.Conn // what is below it, for cork
 	h2        bool
+	unsure    bool         // whether the server has HTTP/1.1
 	unwritten atomic.Int64 // requests with a slot; corked while there are any
 	inFlight  int
 	idleSince time.Time // over HTTP/1.1
@@ -87,6 +91,9 @@ func (p *pool) newTransport(roots func() (*x509.CertPool, error), h2 bool) *http
 	}
 	t.Protocols.SetHTTP1(true)
 	t.Protocols.SetHTTP2(h2)
+	if !h2 {
+		t.TLSClientConfig.NextProtos = []string{"http/1.1"} // a Transport would offer nothing
+	}
 	var once sync.Once
 	var rootsErr error
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -254,7 +261,7 @@ func (p *pool) mayDial() bool {
 
 func (p *pool) dial(ctx context.Context) (*conn, error) {
 	p.mu.Lock()
-	transport := p.transport
+	transport, fallback := p.transport, p.http1Only && p.tookHTTP2
 	if p.http1Only {
 		transport = p.http1Transport
 	}
@@ -265,7 +272,9 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 	c := &conn{inFlight: 1}
 	ctx = context.WithValue(ctx, dialedKey{}, c)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		TLSHandshakeDone: func(s tls.ConnectionState, _ error) { c.h2 = s.NegotiatedProtocol == "h2" },
+		TLSHandshakeDone: func(s tls.ConnectionState, _ error) {
+			c.h2, c.unsure = s.NegotiatedProtocol == "h2", fallback && s.NegotiatedProtocol == ""
+		},
 	})
 	cc, err := transport.NewClientConn(ctx, p.scheme, p.address)
 
@@ -274,6 +283,9 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 	p.dialing--
 	defer p.wake(maxStreams)
 	if err != nil {
+		if c.unsure && strings.HasSuffix(err.Error(), "tls: no application protocol") {
+			p.leaveHTTP1()
+		}
 		p.shun(c)
 		return nil, err
 	}
@@ -282,10 +294,14 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 		return nil, net.ErrClosed
 	}
 	c.ClientConn = cc
+	p.tookHTTP2 = p.tookHTTP2 || c.h2
 	p.http1Only = p.http1Only || !c.h2
 	p.conns = append(p.conns, c)
 	return c, nil
 }
+
+// leaveHTTP1 goes back to HTTP/2, for good: the server has nothing else.
+func (p *pool) leaveHTTP1() { p.http1Only, p.http2Only = false, true }
 
 // shun lets the next connection begin at another address than c's, if the
 // name has another.
@@ -312,9 +328,12 @@ func (p *pool) put(c *conn, left condition) {
 	defer p.mu.Unlock()
 	c.inFlight--
 	c.broken = c.broken || left != reusable
-	p.http1Only = p.http1Only || left == failed && c.h2
 	if left == failed {
+		p.http1Only = p.http1Only || c.h2 && !p.http2Only
 		p.shun(c)
+	}
+	if left == failed && c.unsure && c.last == nil {
+		p.leaveHTTP1()
 	}
 	switch {
 	case c.inFlight > 0:
