@@ -349,3 +349,14 @@ func TestAuditSaysWhoDidWhat(t *testing.T) {
 		t.Errorf("got %s, want %s", text, want)
 	}
 }
+
+func TestPageAfterTheLastIsEmpty(t *testing.T) {
+	_, c := start(t, Config{UserKey: "user"})
+	for page, want := range map[string]string{
+		"2": `"page":2`, "9223372036854775807": `"page":9223372036854775807`, "9223372036854775808": `"page":1`, "-1": `"page":1`,
+	} {
+		if got := c.want(200, "GET", "/v1/audit?limit=100&page="+page, "user", ""); got != `{"events":[],"limit":100,`+want+`,"total":0}` {
+			t.Errorf("page %s: got %s", page, got)
+		}
+	}
+}

@@ -132,6 +132,6 @@ func pageOf(text string, otherwise int) int {
 
 // slice is one page, counted from 1; empty, not nil, after the last.
 func slice[T any](all []T, page, size int) []T {
-	from := min((page-1)*size, len(all))
+	from := min(min(page-1, len(all))*size, len(all)) // the page may be any number
 	return append([]T{}, all[from:min(from+size, len(all))]...)
 }
