@@ -61,6 +61,7 @@ func TestEveryMalformedSettingIsNamed(t *testing.T) {
 	}{
 		{[]string{"--nope"}, nil, "unknown flag --nope", 64},
 		{[]string{"-e", "X=1", "true"}, nil, "unknown flag -e", 64},
+		{[]string{"---agent-key=s3cret", "true"}, nil, "bad flag syntax: ---agent-key", 64},
 		{[]string{"--preserve_env=1", "true"}, nil, "unknown flag --preserve_env; did you mean --preserve-env?", 64},
 		{[]string{"--init=enabled", "x"}, nil, "--init: must be true, false or group", 64},
 		{[]string{"--mapping"}, nil, "flag needs an argument: --mapping", 64},

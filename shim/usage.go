@@ -12,7 +12,8 @@ import (
 // flagError words an error of package flag, which names flags with one dash where
 // ours have two.
 func flagError(err error, args []string) *exit.Error {
-	msg := strings.Replace(err.Error(), "argument: -", "argument: --", 1)
+	msg, _, _ := strings.Cut(err.Error(), "=") // behind which a value may stand
+	msg = strings.Replace(msg, "argument: -", "argument: --", 1)
 	name, unknown := strings.CutPrefix(msg, "flag provided but not defined: -")
 	if !unknown {
 		return usageError(msg)
