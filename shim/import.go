@@ -98,7 +98,7 @@ func listError(l listing) *exit.Error {
 	if l.err == nil || l.err.Reason == vault.NotFound {
 		return &exit.Error{
 			Code: exit.NotFound, Msg: fmt.Sprintf("namespace %s holds no secret", l.namespace),
-			Hint: "check the spelling of --namespace, with ass secrets list " + l.namespace,
+			Hint: "check the spelling of --namespace" + howToList(l.namespace),
 		}
 	}
 	hint := readHint(l.err.Reason)

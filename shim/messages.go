@@ -144,7 +144,7 @@ func secretError(b mapping.Binding, ref vault.Ref, e *vault.Error) *exit.Error {
 	switch e.Reason {
 	case vault.NotFound:
 		out.Msg = fmt.Sprintf("%s: %s: %s does not exist", b.Origin, b.Name, ref)
-		out.Hint = "check the spelling, with ass secrets list " + ref.Namespace() + ", or make it " + b.Lenient()
+		out.Hint = "check the spelling" + howToList(ref.Namespace()) + ", or make it " + b.Lenient()
 	case vault.Denied:
 		out.Hint = "let the agent read " + ref.Namespace() + "; if the token expired or was used up, raise --token-ttl"
 	default:
@@ -226,14 +226,28 @@ func warnOfApproval(log *slog.Logger) func(vault.Approval) {
 	}
 }
 
-// howToApprove is the command that approves, to be pasted into a shell: so
-// only for an id without a meaning there.
+// howToApprove is the command that approves.
 func howToApprove(id string) string {
-	strange := func(r rune) bool {
-		return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-", r)
-	}
-	if id == "" || len(id) > 128 || strings.ContainsAny(id[:1], "_.-") || strings.ContainsFunc(id, strange) {
+	if len(id) > 128 || !isPlainWord(id) || strings.Contains(id, "/") {
 		return "approve it in the dashboard"
 	}
 	return "run ass approvals approve " + id
+}
+
+// howToList is the command that lists a namespace, which a mapping of a stranger
+// may have named.
+func howToList(namespace string) string {
+	if !isPlainWord(namespace) {
+		return " in the dashboard"
+	}
+	return ", with ass secrets list " + namespace
+}
+
+// isPlainWord reports whether a text has no meaning to the shell that a command
+// is pasted into, and is no flag.
+func isPlainWord(s string) bool {
+	strange := func(r rune) bool {
+		return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/", r)
+	}
+	return s != "" && !strings.ContainsAny(s[:1], "_.-") && !strings.ContainsFunc(s, strange)
 }

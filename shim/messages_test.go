@@ -102,6 +102,26 @@ func TestCommandToApproveIsPrintedForAPlainIDAlone(t *testing.T) {
 	}
 }
 
+func TestCommandToListIsPrintedForAPlainNamespaceAlone(t *testing.T) {
+	const dashboard = " in the dashboard"
+	for namespace, want := range map[string]string{
+		"production/my-app_2.0": ", with ass secrets list production/my-app_2.0",
+		"a b":                   dashboard, "a;b": dashboard, "$(a)": dashboard, "a/`b`": dashboard, "-v": dashboard, "é": dashboard, "a>b": dashboard,
+	} {
+		if got := howToList(namespace); got != want {
+			t.Errorf("%s: got %q, want %q", namespace, got, want)
+		}
+		notFound := &vault.Error{Reason: vault.NotFound}
+		hints := []string{
+			listError(listing{namespace: namespace, err: notFound}).Hint,
+			secretError(mapping.Binding{}, vault.Ref(namespace+"/K"), notFound).Hint,
+		}
+		if fmt.Sprint(hints) != "[check the spelling of --namespace"+want+" check the spelling"+want+", or make it ?optional]" {
+			t.Errorf("%s: got %q", namespace, hints)
+		}
+	}
+}
+
 func TestEveryFailureOfTheVaultHasAStatusAndAHint(t *testing.T) {
 	cfg, err := ParseConfig([]string{"sh"}, nil)
 	if err != nil {
