@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 	"github.com/agent-secret-store/ass-exec/vault"
 )
 
@@ -73,9 +74,24 @@ func newReport(command string, resolutions []resolution, local exit.Errors, remo
 		report.Problems = append(report.Problems, e.Msg)
 	}
 	for _, r := range resolutions {
+		r.errs = slices.Concat(localErrors(r.Binding, local), r.errs)
 		report.Variables = append(report.Variables, r.report())
 	}
 	return report
+}
+
+// localErrors are those of a variable: they begin with the line that maps it, or
+// one of its template file, and its name.
+func localErrors(b mapping.Binding, local exit.Errors) exit.Errors {
+	var own exit.Errors
+	for _, e := range local {
+		where, _, ok := strings.Cut(e.Msg, ": "+b.Name+": ")
+		inFile := b.Value.File != nil && strings.HasPrefix(where, b.Value.File.Template+":")
+		if ok && (where == b.Origin || inFile) {
+			own = append(own, e)
+		}
+	}
+	return own
 }
 
 func (r resolution) report() Variable {

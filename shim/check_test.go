@@ -3,8 +3,10 @@ package shim
 import (
 	"encoding/json"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
@@ -49,6 +51,32 @@ func TestReportHasALineForEveryVariable(t *testing.T) {
 	problems := []string{"m:5: G: a/GONE does not exist", `m:6: F: a/J: the secret has no field "none"; it has 1 field`}
 	if !slices.Equal(r.Problems, problems) || r.ExitCode != 65 || exit.Status(err) != 65 || r.Command != "/bin/sh" {
 		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+// What stands in the way before the vault is asked is told in the line, too.
+func TestReportHasLocalProblemsInTheirLines(t *testing.T) {
+	v := newVault(t, devvault.Config{})
+	v.Put("a/X", "1")
+	cfg := configFor(t, "A=a/X?as=file&fd=192\nB=a/X?as=file&fd=192\nC=@gone\nD=@f\nE=a/NO?as=file&fd=192\n", v.environ, "--check")
+	if err := os.WriteFile("f", []byte("${ass://a/X}\n${ass://a}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(192) })
+	r, _ := Check(t.Context, cfg, "test", slog.New(slog.DiscardHandler))
+	var got []string
+	for _, variable := range r.Variables {
+		got = append(got, variable.Name+" "+variable.Problem)
+	}
+	want := []string{
+		"A ",
+		"B fd=192 is already used by A (m:1)",
+		"C template file: open gone: no such file or directory",
+		"D f:2: D: a ${ass://…} in it holds no secret path; a path has a namespace and a key, like production/app/DEBUG",
+		"E fd=192 is already used by A (m:1)\nm:5: E: a/NO does not exist",
+	}
+	if !slices.Equal(got, want) || r.ExitCode != 78 || len(r.Problems) != 5 {
+		t.Errorf("got  %q, %+v\nwant %q", got, r, want)
 	}
 }
 
