@@ -85,9 +85,9 @@ func newReport(command string, resolutions []resolution, local exit.Errors, remo
 func localErrors(b mapping.Binding, local exit.Errors) exit.Errors {
 	var own exit.Errors
 	for _, e := range local {
-		where, _, ok := strings.Cut(e.Msg, ": "+b.Name+": ")
+		where, what, _ := strings.Cut(e.Msg, ": "+b.Name)
 		inFile := b.Value.File != nil && strings.HasPrefix(where, b.Value.File.Template+":")
-		if ok && (where == b.Origin || inFile) {
+		if (where == b.Origin || inFile) && (strings.HasPrefix(what, ": ") || strings.HasPrefix(what, " ")) {
 			own = append(own, e)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
+	"github.com/agent-secret-store/ass-exec/shim/mapping"
 	"github.com/agent-secret-store/ass-exec/vault/devvault"
 )
 
@@ -77,6 +78,10 @@ func TestReportHasLocalProblemsInTheirLines(t *testing.T) {
 	}
 	if !slices.Equal(got, want) || r.ExitCode != 78 || len(r.Problems) != 5 {
 		t.Errorf("got  %q, %+v\nwant %q", got, r, want)
+	}
+	unnamed := []mapping.Binding{{Name: "PATH", Origin: "ass.env:1"}, {Name: "PATHEXT", Origin: "ass.env:1"}}
+	if own := localErrors(unnamed[0], checkUnnamed(unnamed)); len(own) != 1 || !strings.HasPrefix(own[0].Msg, "ass.env:1: PATH is a protected name ") {
+		t.Errorf("got %v", own)
 	}
 }
 
