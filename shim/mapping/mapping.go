@@ -52,15 +52,25 @@ func Parse(name string, data []byte) ([]Binding, error) {
 			t, err = parseMapped(variable, value)
 		}
 		if err != nil {
-			if before, _, _ := strings.Cut(line, "="); LooksLikeValue(before) {
-				err = errLooksLikeValue // base64 that ends with =, such as that of a pasted key
-			}
-			problems = append(problems, LineError(origin, err))
+			problems = append(problems, LineError(origin, hideBase64(line, err)))
 			continue
 		}
 		bindings = append(bindings, Binding{Name: variable, Value: t, Origin: origin})
 	}
 	return bindings, problems.OrNil()
+}
+
+// hideBase64 replaces the error of a line whose name may be the end of a pasted
+// key, which the error would print: base64 is padded with =.
+func hideBase64(line string, err error) error {
+	before, after, _ := strings.Cut(line, "=")
+	switch {
+	case LooksLikeValue(before):
+		return errLooksLikeValue
+	case strings.Trim(after, "= \t\r\"'") == "" && strings.ToUpper(before) != before:
+		return errors.New("there is no value after the =")
+	}
+	return err
 }
 
 // hintedError has a hint of its own, where the common one does not help.

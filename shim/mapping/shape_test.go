@@ -97,14 +97,31 @@ func TestCredentialInTheMappingIsNotQuoted(t *testing.T) {
 			t.Errorf("%s: got %v", line, err)
 		}
 	}
-	for _, line := range []string{"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ==", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ=", "export q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ='"} {
-		if _, err := Parse("m", []byte(line)); err == nil || err.Error() != "m:1: "+errLooksLikeValue.msg {
-			t.Errorf("%s: got %v", line, err)
-		}
-	}
 	for _, value := range []string{"ass://" + key, "x ${ass://" + key + "}"} {
 		if _, _, err := ParseInherited(value); err != errLooksLikeValue {
 			t.Errorf("%s: got %v", value, err)
+		}
+	}
+}
+
+// The last line of a key in PEM, or what else ends with the padding of base64,
+// is a name with = behind it.
+func TestEndOfAPastedKeyIsNotQuoted(t *testing.T) {
+	const noValue = "there is no value after the ="
+	for line, want := range map[string]string{
+		"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ==":        errLooksLikeValue.msg,
+		"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ=":         errLooksLikeValue.msg,
+		"export q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ='": errLooksLikeValue.msg,
+		"yXm8gFrJUAigYQ==":                          noValue,
+		"yXm8gFrJUAigY=\r":                          noValue,
+		"yXm8gFrJUAigYQ==\"":                        noValue,
+		" yXm8gFrJUAigYQ=='":                        noValue,
+		"apiKey=":                                   noValue,
+		"API_KEY_2=":                                "API_KEY_2 has no value",
+		"apiKey=x":                                  `apiKey: "x" is not a secret path; a path has a namespace and a key, like production/app/DEBUG`,
+	} {
+		if _, err := Parse("m", []byte(line)); err == nil || err.Error() != "m:1: "+want {
+			t.Errorf("%q: got %v, want %s", line, err, want)
 		}
 	}
 }
