@@ -116,9 +116,9 @@ func TestRandomTextIsToldByItsLengthAndWords(t *testing.T) {
 		{"no small letter", strings.Repeat("A1", 20), false},
 		{"no digit", strings.Repeat("aB", 20), false},
 		{"a key of AWS", "abc/" + strings.Repeat("a", 34) + "B1", true},
-		{"beside hexadecimal digits", "a1b2c3d4/" + runs(shortestRandom, shortestRandom), true},
-		{"of hexadecimal digits", "a1b2c3d4e5f6a1b2/KEY", false},
-		{"of seven of them", "a1b2c3d/K1d2e3f4g5h6i", true},
+		{"beside an id", "a1b2c3d4/" + runs(shortestRandom, shortestRandom), true},
+		{"an id beside a key", "a1b2c3d4e5f6a1b2/K1d2E", false},
+		{"what is too short for one", "a1b2c3d/K1d2e3f4g5h6i", true},
 		{"with a word in it", "abcd/" + strings.Repeat("a", 33) + "B1", false},
 		{"longer than a key of AWS", "abc/" + strings.Repeat("a", 35) + "B1", false},
 	} {

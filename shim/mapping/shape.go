@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"slices"
 	"strings"
 )
 
@@ -23,7 +22,7 @@ const (
 	digits         = "0123456789"
 	shortestRandom = 20 // characters; what is shorter may be an odd name
 	shortestTail   = 16 // behind a prefix, in one piece: an AWS key's is that long
-	shortestHex    = 8
+	shortestID     = 8
 	awsSecretKey   = 40
 )
 
@@ -67,11 +66,12 @@ func notBase64(r rune) bool { return charClass(r) == 0 }
 // fewer. Random text does so every two, names such as S3AccessKeyIdUsEast1 every
 // three. A key of AWS, which has slashes, is recognized by its length as well.
 func isRandom(run string) bool {
-	segments := slices.DeleteFunc(strings.Split(run, "/"), isHex)
-	run = strings.Join(segments, "/")
 	length, words, wordy := 0, 0, false
-	for _, segment := range segments {
+	for _, segment := range strings.Split(run, "/") {
 		n := countWords(segment)
+		if isID(segment) {
+			n = 1
+		}
 		length, words = length+len(segment), words+max(0, n-1)
 		wordy = wordy || n < 3 && len(segment) > 3
 	}
@@ -84,11 +84,11 @@ func isRandom(run string) bool {
 	return length >= shortestRandom && 5*words >= 2*length
 }
 
-// isHex reports whether a segment is a number in hexadecimal digits, as a commit
-// and the parts of a UUID are: beside a KEY it would make up random text.
-func isHex(segment string) bool {
-	lower, upper := strings.Trim(segment, digits+"abcdef"), strings.Trim(segment, digits+"ABCDEF")
-	return len(segment) >= shortestHex && (lower == "" || upper == "")
+// isID reports whether a segment of one case is long enough for a commit, a ULID
+// or a part of a UUID: beside a key of the other case it would make up random
+// text.
+func isID(segment string) bool {
+	return len(segment) >= shortestID && (strings.ToLower(segment) == segment || strings.ToUpper(segment) == segment)
 }
 
 // countWords counts the words of camel case; a number is one too.

@@ -55,6 +55,7 @@ func TestCredentialIsToldFromAPath(t *testing.T) {
 		"prod/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08/K",
 		"prod/9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B/apiKey",
 		"550e8400-e29b-41d4-a716-4e66c5d4a0f0/ApiKeyV2B",
+		"prod/01ARZ3NDEKTSV4RRFFQ69G5FAV/apiKey", "prod/c1l9e4b7q2h8x5k0m3b6t1y4d9h2o7/KEY",
 		"prod/ASIAPACIFICREGIONKEY",
 		"prod/sk_live_key", "sk-prod/KEY", "sk-production-2024/KEY", "ass_agent_key_2024/KEY", "prod/ask_me", "prod/xoxb-token",
 		"production/tls/PRIVATEKEYOFTHEINGRESSCONTROLLER2024",
