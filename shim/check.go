@@ -108,7 +108,11 @@ func (r resolution) report() Variable {
 	v.Path, v.Tier = r.Value.Paths(), strings.Join(tiers, ", ")
 	switch {
 	case len(r.errs) > 0:
-		v.Problem = strings.TrimPrefix(r.errs.Error(), r.Origin+": "+r.Name+": ")
+		var problems []string
+		for _, e := range r.errs {
+			problems = append(problems, strings.TrimPrefix(e.Msg, r.Origin+": "+r.Name+": "))
+		}
+		v.Problem = strings.Join(problems, "; ")
 	case r.absent:
 		v.Problem = "not found (optional)"
 	case slices.ContainsFunc(r.fetched, fetched.missing):

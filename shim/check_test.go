@@ -74,7 +74,7 @@ func TestReportHasLocalProblemsInTheirLines(t *testing.T) {
 		"B fd=192 is already used by A (m:1)",
 		"C template file: open gone: no such file or directory",
 		"D f:2: D: a ${ass://…} in it holds no secret path; a path has a namespace and a key, like production/app/DEBUG",
-		"E fd=192 is already used by A (m:1)\nm:5: E: a/NO does not exist",
+		"E fd=192 is already used by A (m:1); a/NO does not exist",
 	}
 	if !slices.Equal(got, want) || r.ExitCode != 78 || len(r.Problems) != 5 {
 		t.Errorf("got  %q, %+v\nwant %q", got, r, want)
