@@ -63,8 +63,9 @@ func Parse(name string, data []byte) ([]Binding, error) {
 // hideBase64 replaces the error of a line whose name may be the end of a pasted
 // key, which the error would print: base64 is padded with =.
 func hideBase64(line string, err error) error {
-	before, after, _ := strings.Cut(line, "=")
+	before, after, found := strings.Cut(line, "=")
 	switch {
+	case !found:
 	case LooksLikeValue(before):
 		return errLooksLikeValue
 	case strings.Trim(after, "= \t\r\"'") == "" && strings.ToUpper(before) != before:

@@ -121,6 +121,8 @@ func TestEndOfAPastedKeyIsNotQuoted(t *testing.T) {
 		"yXm8gFrJUAigYQ==\"":                        noValue,
 		" yXm8gFrJUAigYQ=='":                        noValue,
 		"apiKey=":                                   noValue,
+		"apiKey":                                    "the line has no =",
+		"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ":          "the line has no =",
 		"API_KEY_2=":                                "API_KEY_2 has no value",
 		"apiKey=x":                                  `apiKey: "x" is not a secret path; a path has a namespace and a key, like production/app/DEBUG`,
 	} {
