@@ -42,7 +42,7 @@ func Check(network func() context.Context, cfg Config, version string, log *slog
 		resolutions[i].Binding = b
 	}
 	var remote error
-	if p.canFetch && !p.empty() {
+	if p.canFetch && len(scopes(p.bindings, cfg.Namespaces)) > 0 {
 		ctx := budget.context()
 		var session *vault.Session
 		if session, remote = open(ctx, p, budget.left(), version, log); remote == nil {

@@ -146,6 +146,10 @@ func TestCheckWithNothingToFetchAsksNothing(t *testing.T) {
 	if !slices.Equal(r.Problems, want) || len(v.Requests()) > 0 {
 		t.Errorf("got %q and %d requests", r.Problems, len(v.Requests()))
 	}
+	_, r, _ = report(t, v, "A=@gone\n", nil)
+	if want := []string{"m:1: A: template file: open gone: no such file or directory"}; !slices.Equal(r.Problems, want) || len(v.Requests()) > 0 {
+		t.Errorf("got %q and %d requests", r.Problems, len(v.Requests()))
+	}
 	// null would be an error to who goes through a list.
 	if got, err := json.Marshal(newReport("", nil, nil, nil)); err != nil || string(got) != `{"variables":[],"problems":[],"exit_code":0}` {
 		t.Errorf("got %s, %v", got, err)
