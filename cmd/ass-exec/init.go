@@ -38,9 +38,10 @@ func runInit(cfg shim.Config, args []string, report *reporter) (int, error) {
 		return 0, initError(err)
 	}
 	setDumpable(true) // or the next step needs root
-	wipeKey(report)
+	wiped := wipeKey(report)
+	// A mask holds the secrets, and /proc/1/fd/1 would lead past it.
+	setDumpable(wiped && !cfg.Mask)
 	if cfg.Mask {
-		setDumpable(false) // for the secrets; and /proc/1/fd/1 would lead past the filter
 		go receiveSecrets(socket, filter.change)
 	}
 	argv := append([]string{os.Args[0]}, shim.ExecArgs(args)...)
@@ -70,10 +71,12 @@ func initOptions(cfg shim.Config, secrets []vault.Secret, report *reporter) (opt
 	return opts, filter, nil
 }
 
-func wipeKey(report *reporter) {
-	if err := supervise.WipeEnviron(keyVariables...); err != nil {
-		report.log.Warn("the agent key stays readable in /proc for this user: " + err.Error())
+func wipeKey(report *reporter) (wiped bool) {
+	err := supervise.WipeEnviron(keyVariables...)
+	if err != nil {
+		report.log.Warn("the agent key cannot be wiped from the environment of ass-exec: " + err.Error())
 	}
+	return err == nil
 }
 
 // selfPath is the file of this program: under a link of /proc, which leads to

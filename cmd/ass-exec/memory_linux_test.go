@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -128,6 +129,28 @@ func TestWatchingProcessIsNotReadableForItsUser(t *testing.T) {
 	err = cmd.Run()
 	if out, _ := os.ReadFile(file.Name()); err != nil || string(out) != "through\n" {
 		t.Errorf("--init: got %q, %v; want what the command writes to the output of its parent", out, err)
+	}
+}
+
+// Where the key cannot be wiped, nobody may look for it.
+func TestInitThatCannotWipeTheKeyIsNotReadableForItsUser(t *testing.T) {
+	mount := []string{"--mount", "sh", "-c", `mount -t proc -o ro proc /proc && exec setpriv --reuid=65534 --regid=65534 --clear-groups "$0" "$@"`}
+	needTool(t, exec.Command("unshare", append(mount, "true")...).Run() == nil, "root, to mount a /proc and start as another user")
+	v, env := vaultServer(t, devvault.Config{AgentKey: canaryKey})
+	v.Put("a/B", canaryValue)
+	const warning = "ass-exec: warning: the agent key cannot be wiped from the environment of ass-exec: open /proc/self/mem: read-only file system\n"
+	for source, want := range map[string]string{
+		"ASS_AGENT_KEY=" + canaryKey: warning + "permission denied\n",
+		"ASS_AGENT_KEY_COMMAND=printf %s%s " + canaryKey[:8] + " " + canaryKey[8:]: "0 \n", // nothing to wipe
+	} {
+		env := slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, "ASS_AGENT_KEY=") })
+		cmd := asNobody(t, append(env, source, "X=ass://a/B", hexNeedles(canaryKey)), "--init", "COMMAND")
+		outer := exec.Command("unshare", slices.Concat(mount, []string{cmd.Path}, cmd.Args[1:])...)
+		outer.Env = cmd.Env
+		out, err := outer.CombinedOutput()
+		if err != nil || string(out) != want {
+			t.Errorf("%s: got %q, %v; want %q", source, out, err, want)
+		}
 	}
 }
 

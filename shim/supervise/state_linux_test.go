@@ -192,6 +192,19 @@ func TestWipeEnvironLeavesNoTrace(t *testing.T) {
 	}
 }
 
+func TestEnvironThatCannotBeFoundIsAnError(t *testing.T) {
+	for stat, want := range map[string]string{
+		"1 (a) b) S" + strings.Repeat(" 0", 46) + " 4096 8192 0\n": "4096 8192 <nil>",
+		"1 (a) S" + strings.Repeat(" 0", 49) + "\n":                "0 0 /proc/self/stat: no env_start",
+		"1 (a) S" + strings.Repeat(" 0", 47) + "\n":                "0 0 /proc/self/stat: no env_start",
+	} {
+		start, end, err := environArea([]byte(stat))
+		if got := fmt.Sprint(start, end, err); got != want {
+			t.Errorf("%q: got %s, want %s", stat, got, want)
+		}
+	}
+}
+
 func TestWipeTestCanFail(t *testing.T) {
 	t.Setenv("KEY", canary)
 	p := launch(t, nil, "init", "cat")

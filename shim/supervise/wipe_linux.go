@@ -12,7 +12,11 @@ import (
 // exec, of which the runtime only has copies. It goes through /proc/self/mem
 // because no Go pointer leads there.
 func wipeKernelEnviron(names []string) error {
-	start, end, err := environArea()
+	stat, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return err
+	}
+	start, end, err := environArea(stat)
 	if err != nil {
 		return err
 	}
@@ -37,18 +41,17 @@ func wipeKernelEnviron(names []string) error {
 	return err
 }
 
-// environArea returns where the initial environment lies in our memory.
-func environArea() (start, end int64, err error) {
-	stat, err := os.ReadFile("/proc/self/stat")
-	if err != nil {
-		return 0, 0, err
-	}
+// environArea returns where stat says that the initial environment lies in our
+// memory.
+func environArea(stat []byte) (start, end int64, err error) {
 	// Fields are counted from the one after the parenthesized name, the third
 	// of proc(5); env_start and env_end are its 50th and 51st.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 49 {
-		return 0, 0, errors.New("/proc/self/stat: no env_start")
+	if len(fields) >= 49 {
+		_, err = fmt.Sscan(string(fields[47])+" "+string(fields[48]), &start, &end)
 	}
-	_, err = fmt.Sscan(string(fields[47])+" "+string(fields[48]), &start, &end)
+	if err == nil && start == 0 { // as gVisor has it
+		err = errors.New("/proc/self/stat: no env_start")
+	}
 	return start, end, err
 }
