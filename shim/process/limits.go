@@ -1,8 +1,10 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
 )
@@ -60,8 +62,15 @@ func tooLargeError(env []string) *exit.Error {
 }
 
 func fileError(name string, err error) *exit.Error {
-	return &exit.Error{
+	e := &exit.Error{
 		Code: exit.Config, Msg: fmt.Sprintf("%s: as=file: %v", name, err), Err: err,
 		Hint: "as=file needs Linux with memfd_create, allowed by the seccomp profile, and a /proc of its own PID namespace",
 	}
+	switch {
+	case errors.Is(err, syscall.EMFILE):
+		e.Hint = "raise the limit of open files (ulimit -n): a file in memory is open as long as the command runs"
+	case errors.Is(err, syscall.EFBIG):
+		e.Hint = "raise the limit of the size of files (ulimit -f)"
+	}
+	return e
 }

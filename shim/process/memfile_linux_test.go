@@ -191,6 +191,16 @@ func TestFileThatCannotBeMadeNamesItsVariable(t *testing.T) {
 	}
 }
 
+func TestHintForAFileNamesTheLimitThatIsReached(t *testing.T) {
+	for err, want := range map[syscall.Errno]string{
+		syscall.EMFILE: "raise the limit of open files (ulimit -n): a file in memory is open as long as the command runs",
+		syscall.EFBIG:  "raise the limit of the size of files (ulimit -f)",
+		syscall.EPERM:  hintMemFile,
+	} {
+		checkError(t, fileError("KEY", os.NewSyscallError("x", err)), exit.Error{Code: exit.Config, Msg: "KEY: as=file: x: " + err.Error(), Hint: want})
+	}
+}
+
 // One that cannot be put under its number leaves the one before.
 func TestFileThatCannotBeReplacedIsAnError(t *testing.T) {
 	open := OpenFiles{byName: map[string]int{"KEY": -1}}
