@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"runtime/debug"
 	"time"
@@ -32,11 +33,25 @@ func newOutputFilter(cfg shim.Config, secrets []vault.Secret) (*outputFilter, er
 			continue
 		}
 		var err error
-		if *s.end, err = f.filter.Pipe(*s.to); err != nil {
+		if *s.end, err = f.filter.Pipe(patient{*s.to}); err != nil {
 			return nil, &exit.Error{Code: exit.CannotRun, Msg: "--mask: " + err.Error(), Hint: "check the limit of open files", Err: err}
 		}
 	}
 	return f, nil
+}
+
+// patient writes to a file that whoever shares it may have made non-blocking
+// since our start, as Node.js does with its stdout: it waits instead of failing.
+type patient struct{ *os.File }
+
+func (p patient) Write(b []byte) (written int, err error) {
+	for {
+		n, err := p.File.Write(b[written:])
+		if written += n; !errors.Is(err, unix.EAGAIN) {
+			return written, err
+		}
+		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(p.Fd()), Events: unix.POLLOUT}}, -1)
+	}
 }
 
 func reveal(secrets []vault.Secret) []string {

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"io"
+	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/agent-secret-store/ass-exec/vault/devvault"
 )
@@ -40,4 +44,41 @@ func TestMaskHidesSecretsOnTheTerminalOfACISystem(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	_ = cmd.Wait()
+}
+
+// Whoever shares stdout with ass-exec may do that, as Node.js does.
+func TestStdoutThatBecomesNonBlockingLosesNothing(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/B", "value")
+	var fds [2]int
+	if err := unix.Pipe(fds[:]); err != nil {
+		t.Fatal(err)
+	}
+	read, write := os.NewFile(uintptr(fds[0]), "read"), os.NewFile(uintptr(fds[1]), "write")
+	defer read.Close()
+	defer write.Close()
+	const size = 1 << 20
+	cmd := command(t, "", "--mask", "sh", "-c", "read x; exec head -c 1048576 /dev/zero")
+	cmd.Env, cmd.Stdout = append(env, "X=ass://a/B"), write
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the command runs", func() bool { return len(v.Requests()) > 1 })
+	if err := unix.SetNonblock(fds[1], true); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(input, "go\n")
+	until(t, "the pipe is full", func() bool {
+		_, err := unix.Write(fds[1], []byte{0})
+		return err != nil
+	})
+	write.Close()
+	got, err := io.Copy(io.Discard, read)
+	if status := waitStatus(t, cmd); status != 0 || err != nil || got < size {
+		t.Errorf("got status %d, %d bytes, %v; want 0 and at least %d", status, got, err, size)
+	}
 }
