@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -60,6 +61,9 @@ type Config struct {
 	// is awaited, with what that human has to do; Approved once that is over.
 	Approving func(a vault.Approval, how string)
 	Approved  func()
+
+	// Stderr is that of the key command, which has none without it.
+	Stderr *os.File
 
 	marker        string // the variable that made none the default of Resolve
 	systemMapping string // the constant, except in tests

@@ -67,7 +67,7 @@ func keyFromCommand(c Config, budget *budget) (string, *exit.Error) {
 	ctx, stop := budget.bounded()
 	defer stop()
 	cmd := process.Command{Path: path, Argv: words, Env: env}
-	out, err := cmd.Output(ctx, maxKeyFile)
+	out, err := cmd.Output(ctx, maxKeyFile, c.Stderr)
 	key := strings.TrimSpace(string(out))
 	name := fmt.Sprintf("agent key command %q", words[0])
 	switch {

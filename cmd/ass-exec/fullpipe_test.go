@@ -55,6 +55,22 @@ func TestFullStderrDoesNotProlongTheBudget(t *testing.T) {
 	}
 }
 
+func TestKeyCommandBehindAFullStderrEndsWithTheBudget(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{AgentKey: canaryKey})
+	v.Put("a/B", "value")
+	env = append(env, "X=ass://a/B", "ASS_AGENT_KEY=", "ASS_AGENT_KEY_COMMAND=sh -c 'echo unlock >&2; echo "+canaryKey+"'")
+	for _, flags := range [][]string{{}, {"--init"}, {"--mask"}, {"--mask", "--watch=1h"}} {
+		cmd := command(t, "", append(flags, "--timeout=1s", "true")...)
+		cmd.Env, cmd.Stderr = env, fullPipe(t)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if got := waitStatus(t, cmd); got != 78 {
+			t.Errorf("%q: got status %d, want 78", flags, got)
+		}
+	}
+}
+
 func TestSignalEndsTheFetchBehindAFullStderr(t *testing.T) {
 	refused := make(chan struct{}, 100)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

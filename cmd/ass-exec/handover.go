@@ -135,8 +135,9 @@ func handoverError(err error) error {
 	}
 }
 
-// stderrOr is where messages go: own, unless the init filters that.
-func (p *parent) stderrOr(own io.Writer) io.Writer {
+// stderrOr is where to report, the key command too: to own, unless the init has
+// it filtered.
+func (p *parent) stderrOr(own *os.File) *os.File {
 	if p == nil || p.stderr == nil {
 		return own
 	}

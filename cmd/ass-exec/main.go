@@ -32,10 +32,11 @@ func main() {
 }
 
 // run does not return if all goes well: the command takes over.
-func run(watch *signalWatch, args, environ []string, stdout, stderr io.Writer) (status int) {
+func run(watch *signalWatch, args, environ []string, stdout io.Writer, stderr *os.File) (status int) {
 	environ, parent, handoverErr := takeHandover(environ)
 	cfg, err := shim.ParseConfig(args, environ)
-	report := newReporter(parent.stderrOr(stderr), cfg.JSON, cfg.Verbose)
+	cfg.Stderr = parent.stderrOr(stderr)
+	report := newReporter(cfg.Stderr, cfg.JSON, cfg.Verbose)
 	defer func() {
 		if recover() != nil {
 			status = report.bug(debug.Stack())

@@ -15,14 +15,14 @@ import (
 )
 
 // Output runs the command to its end, in a process group of its own, and
-// returns what it writes to stdout. It has no stdin, our stderr, and the
-// terminal if that is ours, to ask a human for a PIN. The group is killed where
+// returns what it writes to stdout. It has no stdin, and the terminal if that is
+// ours, to ask a human for a PIN. The group is killed where
 // ctx ends first, and with every other failure; the error is then ctx's, or
 // says what became of the command without a word of its output.
-func (c *Command) Output(ctx context.Context, limit int64) ([]byte, error) {
+func (c *Command) Output(ctx context.Context, limit int64, stderr *os.File) ([]byte, error) {
 	tty := openForeground()
 	defer tty.close()
-	pid, r, err := c.startPiped(tty)
+	pid, r, err := c.startPiped(tty, stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (c *Command) Output(ctx context.Context, limit int64) ([]byte, error) {
 }
 
 // startPiped starts the command and returns the pipe from its stdout.
-func (c *Command) startPiped(tty *foreground) (pid int, r *os.File, err error) {
+func (c *Command) startPiped(tty *foreground, stderr *os.File) (pid int, r *os.File, err error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return 0, nil, err
@@ -79,7 +79,7 @@ func (c *Command) startPiped(tty *foreground) (pid int, r *os.File, err error) {
 	defer w.Close()
 	run := c.ByShell()
 	pid, err = syscall.ForkExec(run.Path, run.Argv, &syscall.ProcAttr{
-		Env: run.Env, Files: []uintptr{null.Fd(), w.Fd(), 2}, Sys: tty.attr(),
+		Env: run.Env, Files: []uintptr{null.Fd(), w.Fd(), stderr.Fd()}, Sys: tty.attr(),
 	})
 	if err != nil {
 		r.Close()

@@ -28,7 +28,7 @@ func atTerminal(text string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	out, err := cmd.Output(ctx, 100)
+	out, err := cmd.Output(ctx, 100, os.Stderr)
 	tty, openErr := unix.Open("/dev/tty", unix.O_RDWR, 0)
 	if openErr != nil {
 		panic(openErr)
@@ -53,7 +53,7 @@ func shell(script, fifo string) *Command {
 func TestOutputIsWhatTheCommandPrints(t *testing.T) {
 	// It goes on a little after its output, which is as long as it may be.
 	const script = `read x; printf "abc$x"; exec >&-; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done`
-	if out, err := shell(script, "").Output(within(t, 10*time.Second), 3); err != nil || string(out) != "abc" {
+	if out, err := shell(script, "").Output(within(t, 10*time.Second), 3, os.Stderr); err != nil || string(out) != "abc" {
 		t.Errorf("got %q, %v", out, err)
 	}
 }
@@ -65,7 +65,7 @@ func TestFailureOfACommandForItsOutputSaysHowItEnded(t *testing.T) {
 		"echo secret; kill -STOP $$":         "was stopped by signal 19 (stopped (signal))",
 		"while :; do echo secret || :; done": "printed more than 100 bytes",
 	} {
-		if out, err := shell(script, "").Output(within(t, 5*time.Second), 100); err == nil || err.Error() != want || out != nil {
+		if out, err := shell(script, "").Output(within(t, 5*time.Second), 100, os.Stderr); err == nil || err.Error() != want || out != nil {
 			t.Errorf("%s: got %q, %v; want %s", script, out, err, want)
 		}
 	}
@@ -73,7 +73,7 @@ func TestFailureOfACommandForItsOutputSaysHowItEnded(t *testing.T) {
 
 func TestCommandForItsOutputThatIsMissingIsNamed(t *testing.T) {
 	cmd := Command{Path: "/nowhere/tool", Argv: []string{"tool"}}
-	_, err := cmd.Output(within(t, 5*time.Second), 100)
+	_, err := cmd.Output(within(t, 5*time.Second), 100, os.Stderr)
 	var e *exit.Error
 	if !errors.As(err, &e) {
 		t.Fatalf("got %v", err)
@@ -89,7 +89,7 @@ func TestEndOfTheContextEndsTheWholeGroup(t *testing.T) {
 	ctx, cancel := context.WithCancel(within(t, 10*time.Second))
 	ended := make(chan error)
 	go func() {
-		_, err := shell(`exec 3>"$F"; echo ready >&3; sleep 15; :`, fifo).Output(ctx, 100)
+		_, err := shell(`exec 3>"$F"; echo ready >&3; sleep 15; :`, fifo).Output(ctx, 100, os.Stderr)
 		ended <- err
 	}()
 	f, err := os.Open(fifo) // once the command has it open
