@@ -137,6 +137,12 @@ func (l *lab) checkRefused(variant string) {
 		l.t.Errorf("%s: the pod does not want it: got %v", variant, got)
 	}
 	l.kubectl("label", "namespace", l.name, "ass-exec/inject-")
+	l.kubectl("annotate", "namespace", l.name, "ass-exec/inject=true")
+	eventually(l.t, variant+": an annotation of the namespace is refused", func() bool {
+		return l.dryRun(l.injected(notAsked, "")) == result{1, "", warned + elsewhere + denied + elsewhere}
+	})
+	l.kubectl("annotate", "namespace", l.name, "ass-exec/inject-")
+	eventually(l.t, variant+": the namespace has no annotation", func() bool { return l.dryRun(l.injected(notAsked, "")).status == 0 })
 
 	if got := l.dryRun(l.injected(image, image+"          resources: { limits: { cpu: 100m, memory: 64Mi } }\n")); !strings.Contains(got.stdout, "qosClass: Guaranteed") {
 		l.t.Errorf("%s: limits for each container: got %v, want Guaranteed", variant, got)
