@@ -97,8 +97,8 @@ func TestInitIsProcessOneOfItsCommand(t *testing.T) {
 	}
 }
 
-// stops stops a container, which must end within a second and with a status:
-// Docker gives it ten before it kills it.
+// stops stops a container, which must end by itself and with a status: Docker kills
+// it after ten seconds. Half of them is for a busy machine.
 func stops(t *testing.T, id, status string) {
 	t.Helper()
 	asked := time.Now()
@@ -111,8 +111,8 @@ func stops(t *testing.T, id, status string) {
 	if state[0] != status {
 		t.Errorf("got status %s, want %s", state[0], status)
 	}
-	if took := finished.Sub(asked); took > time.Second {
-		t.Errorf("got an end after %v, want it within a second", took)
+	if took := finished.Sub(asked); took > 5*time.Second {
+		t.Errorf("got an end after %v, want it within 5 s", took)
 	}
 }
 
