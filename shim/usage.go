@@ -2,7 +2,6 @@ package shim
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/agent-secret-store/ass-exec/shim/exit"
@@ -45,15 +44,4 @@ func noCommandError() *exit.Error {
 	e := usageError("no command to run")
 	e.Hint += `; an image that sets ENTRYPOINT loses the CMD of its base: repeat CMD ["..."] after ENTRYPOINT ["/ass-exec"], whose shell form, without brackets, ignores CMD`
 	return e
-}
-
-// parseBool also takes the words that other programs' settings take.
-func parseBool(v string) (bool, error) {
-	switch strings.ToLower(v) {
-	case "on", "yes":
-		return true, nil
-	case "off", "no":
-		return false, nil
-	}
-	return strconv.ParseBool(v)
 }
