@@ -41,7 +41,7 @@ func openPTY(t *testing.T) (keyboard, terminal *os.File) {
 func onTerminal(t *testing.T, environ []string, script string) (cmd *exec.Cmd, screen *bufio.Reader, keyboard *os.File) {
 	t.Helper()
 	keyboard, terminal := openPTY(t)
-	defer terminal.Close()
+	t.Cleanup(func() { terminal.Close() }) // not before: what is written just before the last close may be lost
 	cmd = exec.Command("bash", "-c", script)
 	cmd.Env = append(environ, "PATH="+bin+":"+os.Getenv("PATH"))
 	cmd.Dir = t.TempDir()
@@ -50,7 +50,7 @@ func onTerminal(t *testing.T, environ []string, script string) (cmd *exec.Cmd, s
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timeout := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }) // which ends the session, and the reading
+	timeout := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill(); terminal.Close() }) // which ends the reading
 	t.Cleanup(func() { timeout.Stop() })
 	return cmd, bufio.NewReader(keyboard), keyboard
 }
