@@ -104,6 +104,7 @@ func (p *pool) reserve(ctx context.Context, n int) []*slot {
 	p.awaitExtraConns(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.streamLimit = p.streams() // a connection that is full will not show it
 	for i := range slots {
 		c := p.free()
 		if c == nil || !c.h2 {

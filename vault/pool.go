@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -37,15 +38,16 @@ type pool struct {
 	transport       *http.Transport // HTTP/2 where the server has it
 	http1Transport  *http.Transport
 
-	mu        sync.Mutex // held by the callers of wake, free, streams and mayDial
-	conns     []*conn
-	dialing   int
-	closed    bool
-	extra     extraConns
-	http1Only bool            // since the server did not take HTTP/2, or a connection with it failed
-	tookHTTP2 bool            // once
-	http2Only bool            // since the server has no HTTP/1.1 to go on with
-	waiters   []chan struct{} // of requests without a place, in their order
+	mu          sync.Mutex // held by the callers of wake, free, streams and mayDial
+	conns       []*conn
+	dialing     int
+	closed      bool
+	extra       extraConns
+	http1Only   bool            // since the server did not take HTTP/2, or a connection with it failed
+	tookHTTP2   bool            // once
+	http2Only   bool            // since the server has no HTTP/1.1 to go on with
+	streamLimit int             // seen before a batch; 0: none yet
+	waiters     []chan struct{} // of requests without a place, in their order
 }
 
 // conn is one connection and the requests in flight on it.
@@ -224,7 +226,7 @@ func (p *pool) free() *conn {
 // streams is how many requests an HTTP/2 connection takes at once. A limit seen
 // on one holds for all: a new one may not have received it yet.
 func (p *pool) streams() int {
-	streams := maxStreams
+	streams := cmp.Or(p.streamLimit, maxStreams)
 	for _, c := range p.conns {
 		if !c.h2 {
 			continue

@@ -332,6 +332,51 @@ func TestRequestsUnderWayAreNoRoomLost(t *testing.T) {
 	reads.Wait()
 }
 
+// A connection with all of its streams in use does not show how many it has, and
+// a new one may not have been told yet: what is beyond the limit is refused.
+func TestLimitOfAFullConnectionHoldsForANewOne(t *testing.T) {
+	const limit = 3
+	arrived, answer := make(chan bool, limit), make(chan bool)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/v1/tokens", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"token":"t"}`) })
+	mux.HandleFunc("/v1/secrets/", func(w http.ResponseWriter, _ *http.Request) {
+		arrived <- true
+		<-answer
+		io.WriteString(w, `{"value":"v"}`)
+	})
+	c, _ := tlsClient(t, &http.HTTP2Config{MaxConcurrentStreams: limit}, mux)
+	s, err := c.Open(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var reads sync.WaitGroup
+	defer reads.Wait()
+	defer close(answer)
+	reads.Go(func() { s.Read(t.Context(), []Ref{"a/A", "a/B", "a/C"}) })
+	for range limit {
+		<-arrived
+	}
+
+	other, _ := tlsClient(t, &http.HTTP2Config{}, mux) // whose limit is higher, as an unknown one is
+	o, err := other.Open(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	fresh := o.pool.conns[0]
+	s.pool.conns = append(s.pool.conns, fresh)
+	for n := range limit + 1 {
+		if fresh.inFlight = n; (s.pool.free() != nil) != (n < limit) {
+			t.Errorf("%d requests on it: got %v for the next", n, s.pool.free())
+		}
+	}
+	s.pool.conns = s.pool.conns[:1]
+	fresh.inFlight = 0
+}
+
 // A connection that the server is closing (GOAWAY) has no place, says nothing
 // of how many others have, and goes with its last request.
 func TestConnectionThatTheServerClosesTakesNoRequest(t *testing.T) {
