@@ -17,7 +17,10 @@ func readTemplates(mappingFile string, bindings []mapping.Binding, budget *budge
 		if b.Value.File == nil {
 			continue
 		}
-		path := b.Value.File.Template
+		path, cause := b.Value.File.Template, error.Error
+		if mapping.LooksLikeValue(path) {
+			cause = exit.Cause // if there is no such file, it may be a credential: its name is not printed
+		}
 		if !filepath.IsAbs(path) {
 			folder, _ := filepath.Split(mappingFile) // uncleaned, for the sake of .. behind a link
 			path = folder + path
@@ -26,7 +29,7 @@ func readTemplates(mappingFile string, bindings []mapping.Binding, budget *budge
 		text, err := budget.readFile(path, mapping.MaxSize)
 		if err != nil {
 			problems = append(problems, &exit.Error{
-				Code: exit.Config, Msg: fmt.Sprintf("%s: %s: template file: %v", b.Origin, b.Name, err), Err: err,
+				Code: exit.Config, Msg: fmt.Sprintf("%s: %s: template file: %s", b.Origin, b.Name, cause(err)), Err: err,
 				Hint: "the name after @ is relative to the mapping's folder; the file must be readable by the user the container runs as",
 			})
 			continue

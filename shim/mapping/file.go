@@ -63,11 +63,8 @@ func (b Binding) Lenient() string {
 // file's text is for ParseText.
 func parseFile(value string) (Template, error) {
 	name, options, hasOptions := strings.Cut(strings.TrimPrefix(value, fileMark), "?")
-	switch {
-	case name == "":
+	if name == "" {
 		return Template{}, errors.New("@ stands before the name of a template file, as in NAME=@nginx.conf.tmpl")
-	case LooksLikeValue(name): // whose name a message would print
-		return Template{}, errLooksLikeValue
 	}
 	f := &File{Template: name, Mode: DefaultMode}
 	if !hasOptions {

@@ -94,7 +94,6 @@ func TestCredentialInTheMappingIsNotQuoted(t *testing.T) {
 		"A=" + key, "A=ass://" + key, "A='" + key + "?optional'", "A='x ${ass://" + key + "} y'", "A=a/%67hp_16C7e42F292c6912E7710c838347Ae178B4a",
 		"A='x://u:${ass://" + key + "}@h'",
 		"A=ghp_16C7e42F292c6912E7710c838347Ae178B4a",
-		"A=@" + key, "A='@/etc/ghp_16C7e42F292c6912E7710c838347Ae178B4a?mode=0444'",
 	} {
 		_, err := Parse("m", []byte(line))
 		if es := exit.AsErrors(err); len(es) != 1 || es[0].Msg != "m:1: "+want || es[0].Code != exit.Config || es[0].Hint != errLooksLikeValue.hint {
