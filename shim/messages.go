@@ -57,6 +57,8 @@ func tokenMessage(e *vault.Error) string {
 	switch {
 	case e.Reason == vault.Denied && e.Op == vault.OpApproval && e.Status == 0:
 		return fmt.Sprintf("approval %s of %s was denied by a human", e.ApprovalID, scopes)
+	case (e.Reason == vault.Denied || e.Reason == vault.Protocol) && e.Op == vault.OpApproval:
+		return fmt.Sprintf("the vault does not tell the state of approval %s of %s: %v", e.ApprovalID, scopes, e)
 	case e.Reason == vault.Denied && e.Status == 401:
 		return "the vault refuses the agent key: " + e.Error()
 	case e.Reason == vault.Denied:
@@ -80,6 +82,9 @@ func tokenHint(c Config, e *vault.Error) string {
 	case vault.Denied:
 		if e.Op == vault.OpApproval && e.Status == 0 {
 			return "ask the person who denied it, or ask for no sensitive secret"
+		}
+		if e.Op == vault.OpApproval {
+			return howToApprove(e.ApprovalID) + " and start again"
 		}
 		if e.Status == 401 {
 			return "check the agent key: it may be mistyped, revoked, or another vault's"

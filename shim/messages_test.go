@@ -153,7 +153,7 @@ func TestEveryFailureOfTheVaultHasAStatusAndAHint(t *testing.T) {
 	}
 }
 
-func TestApprovalThatWasDeniedOrHasNoIDIsTold(t *testing.T) {
+func TestFailureOfAnApprovalIsTold(t *testing.T) {
 	cfg, err := ParseConfig([]string{"sh"}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -166,6 +166,18 @@ func TestApprovalThatWasDeniedOrHasNoIDIsTold(t *testing.T) {
 		{
 			vault.Error{Reason: vault.Denied, Op: vault.OpApproval, ApprovalID: "apr_1", Text: "text"},
 			"77 approval apr_1 of secrets:read:a/X secrets:read:a/Y was denied by a human | ask the person who denied it, or ask for no sensitive secret",
+		},
+		{
+			vault.Error{Reason: vault.Denied, Op: vault.OpApproval, ApprovalID: "apr_1", Status: 403, Text: "text"},
+			"77 the vault does not tell the state of approval apr_1 of secrets:read:a/X secrets:read:a/Y: text (403) | run ass approvals approve apr_1 and start again",
+		},
+		{
+			vault.Error{Reason: vault.Denied, Op: vault.OpApproval, ApprovalID: "apr_1", Status: 401, Text: "text"},
+			"77 the vault does not tell the state of approval apr_1 of secrets:read:a/X secrets:read:a/Y: text (401) | run ass approvals approve apr_1 and start again",
+		},
+		{
+			vault.Error{Reason: vault.Protocol, Op: vault.OpApproval, ApprovalID: "apr_1", Status: 302, Text: "text"},
+			"76 the vault does not tell the state of approval apr_1 of secrets:read:a/X secrets:read:a/Y: text (302) | check --api-url: something other than the vault answered at https://api.agentsecretstore.com (a proxy?)",
 		},
 		{
 			vault.Error{Reason: vault.Pending, Text: "text"},
