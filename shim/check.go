@@ -73,21 +73,26 @@ func newReport(command string, resolutions []resolution, local exit.Errors, remo
 	for _, e := range slices.Concat(local, exit.AsErrors(remote)) {
 		report.Problems = append(report.Problems, e.Msg)
 	}
+	byName := make(map[string]exit.Errors)
+	for _, e := range local {
+		_, what, _ := strings.Cut(e.Msg, ": ")
+		name := what[:max(0, strings.IndexAny(what, ": "))]
+		byName[name] = append(byName[name], e)
+	}
 	for _, r := range resolutions {
-		r.errs = slices.Concat(localErrors(r.Binding, local), r.errs)
+		r.errs = slices.Concat(localErrors(r.Binding, byName[r.Name]), r.errs)
 		report.Variables = append(report.Variables, r.report())
 	}
 	return report
 }
 
-// localErrors are those of a variable: they begin with the line that maps it, or
-// one of its template file, and its name.
-func localErrors(b mapping.Binding, local exit.Errors) exit.Errors {
+// localErrors are those of a variable among those of its name: they begin with
+// the line that maps it, or one of its template file.
+func localErrors(b mapping.Binding, named exit.Errors) exit.Errors {
 	var own exit.Errors
-	for _, e := range local {
-		where, what, _ := strings.Cut(e.Msg, ": "+b.Name)
-		inFile := b.Value.File != nil && strings.HasPrefix(where, b.Value.File.Template+":")
-		if (where == b.Origin || inFile) && (strings.HasPrefix(what, ": ") || strings.HasPrefix(what, " ")) {
+	for _, e := range named {
+		inFile := b.Value.File != nil && strings.HasPrefix(e.Msg, b.Value.File.Template+":")
+		if inFile || strings.HasPrefix(e.Msg, b.Origin+": ") {
 			own = append(own, e)
 		}
 	}

@@ -80,8 +80,11 @@ func TestReportHasLocalProblemsInTheirLines(t *testing.T) {
 		t.Errorf("got  %q, %+v\nwant %q", got, r, want)
 	}
 	unnamed := []mapping.Binding{{Name: "PATH", Origin: "ass.env:1"}, {Name: "PATHEXT", Origin: "ass.env:1"}}
-	if own := localErrors(unnamed[0], checkUnnamed(unnamed)); len(own) != 1 || !strings.HasPrefix(own[0].Msg, "ass.env:1: PATH is a protected name ") {
-		t.Errorf("got %v", own)
+	report := newReport("", []resolution{{Binding: unnamed[0]}, {Binding: unnamed[1]}}, checkUnnamed(unnamed), nil)
+	for _, variable := range report.Variables {
+		if want := "ass.env:1: " + variable.Name + " is a protected name (where programs are found), and the mapping was not named"; variable.Problem != want {
+			t.Errorf("got  %s\nwant %s", variable.Problem, want)
+		}
 	}
 }
 
