@@ -94,6 +94,9 @@ func tokenHint(c Config, e *vault.Error) string {
 		if e.ApprovalID == "" {
 			return "look for it in the dashboard, or ask for no sensitive secret"
 		}
+		if errors.Is(e, vault.ErrApprovalOver) {
+			return "start again, which asks for another approval"
+		}
 		return howToApprove(e.ApprovalID) + " and start again; --approval-timeout is " + c.ApprovalTimeout.String()
 	case vault.Protocol, vault.NotFound, vault.TooMuch:
 		return fmt.Sprintf("check --api-url: something other than the vault answered at %s (a proxy?)", c.URL)

@@ -180,6 +180,10 @@ func TestFailureOfAnApprovalIsTold(t *testing.T) {
 			"76 the vault does not tell the state of approval apr_1 of secrets:read:a/X secrets:read:a/Y: text (302) | check --api-url: something other than the vault answered at https://api.agentsecretstore.com (a proxy?)",
 		},
 		{
+			vault.Error{Reason: vault.Pending, Op: vault.OpApproval, ApprovalID: "apr_1", Text: "text", Err: vault.ErrApprovalOver},
+			"75 a human must approve secrets:read:a/X secrets:read:a/Y: approval apr_1: text | start again, which asks for another approval",
+		},
+		{
 			vault.Error{Reason: vault.Pending, Text: "text"},
 			"75 a human must approve secrets:read:a/X secrets:read:a/Y, but the vault named no approval | look for it in the dashboard, or ask for no sensitive secret",
 		},

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -30,6 +31,10 @@ type approval struct {
 	retryAfter time.Duration // how long the vault asks to wait
 }
 
+// ErrApprovalOver is the cause of the failure of an approval that nobody can grant
+// any more.
+var ErrApprovalOver = errors.New("the approval is over")
+
 // awaitApproval waits until a human has granted the approval of pending, and
 // returns the token. The time it takes does not count against the budget.
 func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error) (Secret, *Error) {
@@ -41,11 +46,12 @@ func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error
 	}
 	start := s.client.clock()
 	deadline := start.Add(s.client.ApprovalTimeout)
+	late, cause := "the wait for the approval timed out", error(nil)
 	var retryAfter time.Duration
 	for pause := firstPoll; ; pause = min(pause*3/2, maxPoll) {
 		left := deadline.Sub(s.client.clock())
 		if left <= 0 {
-			return fail(Pending, "the wait for the approval timed out", nil)
+			return fail(Pending, late, cause)
 		}
 		if s.client.OnApproval != nil {
 			s.client.OnApproval(Approval{ID: pending.ApprovalID, Scopes: s.scopes, Left: left})
@@ -59,7 +65,7 @@ func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error
 		}
 		retryAfter = state.retryAfter
 		if !state.expiresAt.IsZero() && state.expiresAt.Before(deadline) {
-			deadline = state.expiresAt
+			deadline, late, cause = state.expiresAt, "the approval has expired", ErrApprovalOver
 		}
 		switch status := strings.ToLower(state.status); status {
 		case "approved", "granted":
@@ -71,7 +77,7 @@ func (s *Session) awaitApproval(ctx context.Context, req request, pending *Error
 		case "denied", "rejected":
 			return fail(Denied, "a human denied the approval", nil)
 		case "expired", "timed_out", "cancelled", "canceled":
-			return fail(Pending, "the approval is "+status, nil)
+			return fail(Pending, "the approval is "+status, ErrApprovalOver)
 		}
 		// Anything else, a status not known included, is not an answer yet.
 	}

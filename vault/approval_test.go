@@ -95,7 +95,7 @@ func TestApprovalsEndAsTheHumanDecides(t *testing.T) {
 		{"approved, but another is asked for", []string{`{"status":"approved"}`}, []string{needsApproval, `{"requires_approval":true,"approval_id":"apr_2"}`}, time.Minute, Pending, "the approval apr_1 is granted, but the vault requires another", 3, 2 * time.Second},
 		{"denied", []string{`{"status":"denied"}`}, []string{needsApproval}, time.Minute, Denied, "a human denied the approval", 2, 2 * time.Second},
 		{"expired", []string{`{"status":"expired"}`}, []string{needsApproval}, time.Minute, Pending, "the approval is expired", 2, 2 * time.Second},
-		{"expires before the time-out", []string{`{"status":"pending","expires_at":"2026-01-02T03:04:15Z"}`}, []string{needsApproval}, time.Minute, Pending, "the wait for the approval timed out", 5, 10 * time.Second},
+		{"expires before the time-out", []string{`{"status":"pending","expires_at":"2026-01-02T03:04:15Z"}`}, []string{needsApproval}, time.Minute, Pending, "the approval has expired", 5, 10 * time.Second},
 		{"nobody decides", []string{`{"status":"pending"}`}, []string{needsApproval}, time.Minute, Pending, "the wait for the approval timed out", 9, time.Minute},
 		{"status not known", []string{`{"status":"considering"}`, `{"status":"approved","token":"t"}`}, []string{needsApproval}, time.Minute, 0, "", 3, 5 * time.Second},
 		{"429 while polling", []string{`429 {}`, `{"status":"approved","token":"t"}`}, []string{needsApproval}, time.Minute, 0, "", 3, 42 * time.Second},
