@@ -84,6 +84,7 @@ var badLines = []struct{ line, want string }{
 	{"A=a/b\x00", "the line holds a control character"},
 	{"A=\xff/b", "the line is not UTF-8"},
 	{"A='x ${ass://a/b'", "A: a ${ass:// is not closed by }"},
+	{"A='x ${ass://ass://a/b}'", "A: a ${ass://…} in it holds no secret path; a segment of a path cannot contain ':'"},
 	{"A='x ${ass://b}'", "A: a ${ass://…} in it holds no secret path; a path has a namespace and a key, like production/app/DEBUG"},
 	{"A='x ${ass://a/b?as=file}'", "A: as=file is not allowed in a template: the file holds only the secret"},
 	{"A='$${ass://a/b}'", "A: it holds no reference: $${ass:// stands for a literal ${ass://"},

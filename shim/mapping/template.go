@@ -95,7 +95,7 @@ func parseParts(s string) (Template, error) {
 		if !ok {
 			return Template{}, errors.New("a ${ass:// is not closed by }")
 		}
-		r, err := ParseReference(inner)
+		r, err := ParseReference(scheme + inner) // or inner might begin with another
 		if err != nil {
 			return Template{}, err
 		}
