@@ -196,6 +196,9 @@ func TestServerOfHTTP2AloneIsGoneOnWith(t *testing.T) {
 		}
 	}
 	abort := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	refuse := func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "Unknown ALPN Protocol", http.StatusForbidden)
+	}
 	for _, tt := range []struct {
 		claim     string
 		http1     http.HandlerFunc
@@ -203,7 +206,7 @@ func TestServerOfHTTP2AloneIsGoneOnWith(t *testing.T) {
 	}{
 		{"ends the handshake", abort, unknown},
 		{"breaks the connection", abort, func(*tls.Config) {}},
-		{"answers for itself", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "Unknown ALPN Protocol", 403) }, func(*tls.Config) {}},
+		{"answers for itself", refuse, func(*tls.Config) {}},
 	} {
 		var reads atomic.Int64
 		v := devvault.New(devvault.Config{})
