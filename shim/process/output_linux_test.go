@@ -89,7 +89,7 @@ func TestEndOfTheContextEndsTheWholeGroup(t *testing.T) {
 	ctx, cancel := context.WithCancel(within(t, 10*time.Second))
 	ended := make(chan error)
 	go func() {
-		_, err := shell(`exec 3>"$F"; echo ready >&3; sleep 15; :`, fifo).Output(ctx, 100, os.Stderr)
+		_, err := shell(`exec 3>"$F"; (echo ready >&3; exec sleep 15); :`, fifo).Output(ctx, 100, os.Stderr)
 		ended <- err
 	}()
 	f, err := os.Open(fifo) // once the command has it open
