@@ -290,9 +290,10 @@ func TestRequestGoesToTheConnectionWithTheFewest(t *testing.T) {
 	}
 }
 
-// What a server takes at once is what it takes more plus what it has.
-func TestRequestsUnderWayAreNoRoomLost(t *testing.T) {
-	arrived, answer := make(chan bool, 6), make(chan bool)
+// heldReads is a server that says of up to n reads that they have arrived, and
+// answers them once answer is closed.
+func heldReads(n int) (arrived, answer chan bool, server http.Handler) {
+	arrived, answer = make(chan bool, n), make(chan bool)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v1/tokens", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"token":"t"}`) })
 	mux.HandleFunc("/v1/secrets/", func(w http.ResponseWriter, _ *http.Request) {
@@ -300,6 +301,12 @@ func TestRequestsUnderWayAreNoRoomLost(t *testing.T) {
 		<-answer
 		io.WriteString(w, `{"value":"v"}`)
 	})
+	return arrived, answer, mux
+}
+
+// What a server takes at once is what it takes more plus what it has.
+func TestRequestsUnderWayAreNoRoomLost(t *testing.T) {
+	arrived, answer, mux := heldReads(6)
 	c, _ := tlsClient(t, &http.HTTP2Config{MaxConcurrentStreams: 10}, mux)
 	s, err := c.Open(t.Context(), nil)
 	if err != nil {
@@ -336,14 +343,7 @@ func TestRequestsUnderWayAreNoRoomLost(t *testing.T) {
 // a new one may not have been told yet: what is beyond the limit is refused.
 func TestLimitOfAFullConnectionHoldsForANewOne(t *testing.T) {
 	const limit = 3
-	arrived, answer := make(chan bool, limit), make(chan bool)
-	mux := http.NewServeMux()
-	mux.HandleFunc("/v1/tokens", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"token":"t"}`) })
-	mux.HandleFunc("/v1/secrets/", func(w http.ResponseWriter, _ *http.Request) {
-		arrived <- true
-		<-answer
-		io.WriteString(w, `{"value":"v"}`)
-	})
+	arrived, answer, mux := heldReads(limit)
 	c, _ := tlsClient(t, &http.HTTP2Config{MaxConcurrentStreams: limit}, mux)
 	s, err := c.Open(t.Context(), nil)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,10 +112,11 @@ func TestFullStderrDoesNotKeepTheCommandFromRunning(t *testing.T) {
 	}
 }
 
-func TestSignalEndsACheckBehindAFullStdout(t *testing.T) {
-	v, env := vaultServer(t, devvault.Config{})
-	v.Put("a/B", "value")
-	cmd := command(t, "", "--check", "-v")
+// signaledBehindFullStdout starts ass-exec with a stdout that nobody reads, and
+// sends it SIGTERM at a line of its stderr.
+func signaledBehindFullStdout(t *testing.T, env []string, atLine func(string) bool, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := command(t, "", args...)
 	cmd.Env, cmd.Stdout = append(env, "X=ass://a/B"), fullPipe(t)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -124,9 +126,16 @@ func TestSignalEndsACheckBehindAFullStdout(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(stderr)
-	for lines.Scan() && !strings.Contains(lines.Text(), "X from a/B") {
+	for lines.Scan() && !atLine(lines.Text()) {
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
+	return cmd
+}
+
+func TestSignalEndsACheckBehindAFullStdout(t *testing.T) {
+	v, env := vaultServer(t, devvault.Config{})
+	v.Put("a/B", "value")
+	cmd := signaledBehindFullStdout(t, env, func(line string) bool { return strings.Contains(line, "X from a/B") }, "--check", "-v")
 	if got := waitStatus(t, cmd); got != 143 {
 		t.Errorf("got status %d, want 143", got)
 	}
@@ -143,19 +152,7 @@ func TestSignalEndsAMaskBehindAFullStdout(t *testing.T) {
 		{"echo; echo started >&2; exec sleep 1000", "started", 143},
 		{"echo; exit 3", "ass-exec: info: the command ended with status 3", 3},
 	} {
-		cmd := command(t, "", "-v", "--mask", "sh", "-c", tt.script)
-		cmd.Env, cmd.Stdout = append(env, "X=ass://a/B"), fullPipe(t)
-		stderr, err := cmd.StderrPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(stderr)
-		for lines.Scan() && lines.Text() != tt.line {
-		}
-		_ = cmd.Process.Signal(syscall.SIGTERM)
+		cmd := signaledBehindFullStdout(t, env, func(line string) bool { return line == tt.line }, "-v", "--mask", "sh", "-c", tt.script)
 		if got := waitStatus(t, cmd); got != tt.status {
 			t.Errorf("%s: got status %d, want %d", tt.script, got, tt.status)
 		}
